@@ -1,0 +1,1 @@
+"""Non-custodial bitcoin CFDs: the pure domain core."""
