@@ -93,11 +93,21 @@ class Secret:
 
 
 def _hex_field(pattern: re.Pattern[str], what: str) -> Callable[[Any, Any, str], None]:
-    def check(_instance: Any, _attribute: Any, value: str) -> None:
+    def check(_instance: Any, _attribute: Any, value: Any) -> None:
         if not isinstance(value, str) or not pattern.match(value):
             raise DecodeError(f"not a {what}: {value!r:.80}")
 
     return check
+
+
+def _whole(value: Any) -> bool:
+    """An int that is not a bool: what callers and peers hand us is not what the annotation says."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_vout(_instance: Any, _attribute: Any, value: Any) -> None:
+    if not _whole(value) or not 0 <= value < 2**32:
+        raise DecodeError(f"not an output index: {value!r:.80}")
 
 
 @frozen(order=True)
@@ -105,12 +115,7 @@ class OutPoint:
     """One output of one transaction."""
 
     txid: Txid = field(validator=_hex_field(_HEX_TXID, "transaction id"))
-    vout: int
-
-    @vout.validator
-    def _check_vout(self, _attribute: Any, value: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-            raise DecodeError(f"not an output index: {value!r:.80}")
+    vout: int = field(validator=_check_vout)
 
     def __str__(self) -> str:
         return f"{self.txid}:{self.vout}"
@@ -182,21 +187,21 @@ def price(value: Decimal | int | str) -> Decimal:
 
 def quantity(value: int) -> int:
     """A number of contracts: 1 to `MAX_QUANTITY`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_QUANTITY:
+    if not _whole(value) or not 1 <= value <= MAX_QUANTITY:
         raise RuleViolation(f"quantity must be a whole number from 1 to {MAX_QUANTITY:,}, not {value!r:.80}")
     return value
 
 
 def leverage(value: int) -> int:
     """A whole multiple from 1 to `MAX_LEVERAGE`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LEVERAGE:
+    if not _whole(value) or not 1 <= value <= MAX_LEVERAGE:
         raise RuleViolation(f"leverage must be a whole number from 1 to {MAX_LEVERAGE}, not {value!r:.80}")
     return value
 
 
 def fee_rate(value: int) -> FeeRate:
     """Whole sat/vB from 1 to `MAX_FEE_RATE`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_FEE_RATE:
+    if not _whole(value) or not 1 <= value <= MAX_FEE_RATE:
         raise RuleViolation(f"fee rate must be a whole number from 1 to {MAX_FEE_RATE} sat/vB, not {value!r:.80}")
     return FeeRate(value)
 
