@@ -92,12 +92,15 @@ class Secret:
         return hash(self._bytes)
 
 
-def _hex_field(pattern: re.Pattern[str], what: str) -> Callable[[Any, Any, str], None]:
+def _hex_field(pattern: re.Pattern[str], what: str) -> Callable[[Any, Any, Any], None]:
     def check(_instance: Any, _attribute: Any, value: Any) -> None:
         if not isinstance(value, str) or not pattern.match(value):
             raise DecodeError(f"not a {what}: {value!r:.80}")
 
     return check
+
+
+_check_txid = _hex_field(_HEX_TXID, "transaction id")
 
 
 def _whole(value: Any) -> bool:
@@ -114,7 +117,7 @@ def _check_vout(_instance: Any, _attribute: Any, value: Any) -> None:
 class OutPoint:
     """One output of one transaction."""
 
-    txid: Txid = field(validator=_hex_field(_HEX_TXID, "transaction id"))
+    txid: Txid = field(validator=_check_txid)
     vout: int = field(validator=_check_vout)
 
     def __str__(self) -> str:
