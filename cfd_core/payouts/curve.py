@@ -1,0 +1,181 @@
+"""The exact payoff of a contract: what each side is owed at each price, before any rounding.
+
+A product is a small strategy (`Payoff`). Linear, inverse and quanto products all have a gain of the form
+(a*x + b) / (c*x + d), so the schedule can walk any of them in plain integers.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final, Protocol, Self
+
+from attrs import field, frozen
+
+from cfd_core import values
+from cfd_core.errors import RuleViolation
+from cfd_core.payouts.margin import long_liquidation_price, margin, profit_percent, short_liquidation_price
+from cfd_core.values import SATS_PER_BTC, Position, Sats
+
+MAX_POOL: Final = 21_000_000 * SATS_PER_BTC
+"""Sats; nobody can lock more than there are."""
+
+
+@frozen
+class LinearRatio:
+    """x -> (a*x + b) / (c*x + d), rising in x, with a denominator above 0 for every x > 0.
+
+    At x = 0 the denominator may be 0; the numerator is then negative: the value is minus infinity.
+    """
+
+    a: int
+    b: int
+    c: int
+    d: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.c < 0 or self.d < 0 or self.a * self.d <= self.b * self.c:
+            raise RuleViolation("a gain must rise with the price")
+
+    def plus(self, amount: int) -> "LinearRatio":
+        """The same ratio, higher by `amount`."""
+        return LinearRatio(self.a + amount * self.c, self.b + amount * self.d, self.c, self.d)
+
+    def at(self, x: int, scale: int = 1) -> tuple[int, int]:
+        """Numerator and denominator of the value at x / scale."""
+        return self.a * x + self.b * scale, self.c * x + self.d * scale
+
+
+class Payoff(Protocol):
+    """What a product must define; everything else about a contract is the same for all products."""
+
+    @property
+    def name(self) -> str:
+        """The name that contract terms carry."""
+
+    def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
+        """What a party with this leverage locks."""
+
+    def long_gain(self, quantity: int, price: Decimal) -> LinearRatio:
+        """The long's gain in sats over the opening price, as a function of the settlement price."""
+
+    def liquidation_price(self, position: Position, price: Decimal, leverage: int) -> Fraction | None:
+        """Where this side has lost its margin, before fees; None if at no price."""
+
+
+@frozen
+class InverseBtcUsd:
+    """1 contract = 1 USD, margin and payout in bitcoin: the long gains quantity * 1e8 * (1/price - 1/x) sats."""
+
+    @property
+    def name(self) -> str:
+        return "BTCUSD-inverse"
+
+    def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
+        return margin(quantity, price, leverage)
+
+    def long_gain(self, quantity: int, price: Decimal) -> LinearRatio:
+        dollars, scale = price.as_integer_ratio()
+        value = quantity * SATS_PER_BTC
+        return LinearRatio(a=value * scale, b=-value * dollars, c=dollars, d=0)
+
+    def liquidation_price(self, position: Position, price: Decimal, leverage: int) -> Fraction | None:
+        if position is Position.LONG:
+            return long_liquidation_price(price, leverage)
+        return short_liquidation_price(price, leverage)
+
+
+INVERSE_BTC_USD: Final = InverseBtcUsd()
+PRODUCTS: Final[Mapping[str, Payoff]] = MappingProxyType({INVERSE_BTC_USD.name: INVERSE_BTC_USD})
+
+
+def payoff_of(name: str) -> Payoff:
+    """The product that contract terms name; `RuleViolation` for one that we do not know."""
+    try:
+        return PRODUCTS[name]
+    except (KeyError, TypeError):
+        raise RuleViolation(f"unknown product: {name!r:.80}") from None
+
+
+def _check_fees(_instance: object, _attribute: object, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_POOL:
+        raise RuleViolation(f"fees must be whole sats of an amount that exists, not {value!r:.80}")
+
+
+@frozen
+class PayoutCurve:
+    """One contract's payoff. Amounts in sats, prices in the product's unit (USD per BTC).
+
+    `RuleViolation` for terms out of range, or a pool larger than all bitcoin.
+    """
+
+    payoff: Payoff
+    price: Decimal = field(converter=values.price)
+    quantity: int = field(converter=values.quantity)
+    long_leverage: int = field(converter=values.leverage)
+    short_leverage: int = field(converter=values.leverage)
+    long_pays_short: int = field(default=0, validator=_check_fees)
+    """Settled fees (`FeeAccount.long_pays_short`); negative when the short pays."""
+    long_margin: Sats = field(init=False)
+    short_margin: Sats = field(init=False)
+    _unclamped: LinearRatio = field(init=False, repr=False, eq=False)
+
+    @long_margin.default
+    def _long_margin(self) -> Sats:
+        return self.payoff.margin(self.quantity, self.price, self.long_leverage)
+
+    @short_margin.default
+    def _short_margin(self) -> Sats:
+        return self.payoff.margin(self.quantity, self.price, self.short_leverage)
+
+    @_unclamped.default
+    def _unclamped_default(self) -> LinearRatio:
+        gain = self.payoff.long_gain(self.quantity, self.price)
+        return gain.plus(self.long_margin - self.long_pays_short)
+
+    def __attrs_post_init__(self) -> None:
+        if self.pool > MAX_POOL:
+            raise RuleViolation(f"the margins add up to {self.pool:,} sats, more than all bitcoin")
+
+    @property
+    def pool(self) -> Sats:
+        """What both sides lock together, and what every settlement shares out to the last sat."""
+        return Sats(self.long_margin + self.short_margin)
+
+    def margin(self, position: Position) -> Sats:
+        return self.long_margin if position is Position.LONG else self.short_margin
+
+    def long_payout(self, x: int | Fraction) -> Fraction:
+        """Exactly what the long is owed at price x, from 0 to the pool; never falls as x rises."""
+        if x < 0:
+            raise RuleViolation(f"a settlement price is at least 0, not {x}")
+        return Fraction(*self.long_payout_ratio(x.numerator, x.denominator))
+
+    def payout(self, position: Position, x: int | Fraction) -> Fraction:
+        """Exactly what this side is owed at price x; both sides' payouts add up to the pool."""
+        long = self.long_payout(x)
+        return long if position is Position.LONG else self.pool - long
+
+    def profit_percent(self, position: Position, x: int | Fraction) -> Fraction:
+        """This side's exact gain at price x in percent of its margin."""
+        return profit_percent(self.payout(position, x), self.margin(position))
+
+    def liquidation_price(self, position: Position) -> Fraction | None:
+        """Where this side has lost its margin, before fees and rounding; None if at no price."""
+        leverage = self.long_leverage if position is Position.LONG else self.short_leverage
+        return self.payoff.liquidation_price(position, self.price, leverage)
+
+    def long_payout_ratio(self, x: int, scale: int = 1) -> tuple[int, int]:
+        """`long_payout(x / scale)` as numerator and positive denominator, not reduced and not checked: for loops."""
+        numerator, denominator = self._unclamped.at(x, scale)
+        if numerator <= 0:
+            return 0, 1
+        if numerator >= self.pool * denominator:
+            return self.pool, 1
+        return numerator, denominator
+
+    def with_fees(self, long_pays_short: int) -> Self:
+        """The same contract with another settled fee balance, as a rollover leaves it."""
+        return type(self)(
+            self.payoff, self.price, self.quantity, self.long_leverage, self.short_leverage, long_pays_short
+        )
