@@ -18,8 +18,8 @@ def check_digits(digits: Any) -> int:
 def prefix_cover(start: int, end: int, digits: int) -> tuple[DigitPrefix, ...]:
     """The fewest prefixes that together stand for exactly `start` to `end` (both included), in order.
 
-    At most 2 * digits - 2 of them (one for a range of everything). `RuleViolation` for a range that is empty or
-    reaches beyond what `digits` digits can spell.
+    Never more than two of each length. `RuleViolation` for a range that is empty or reaches beyond what `digits`
+    digits can spell.
     """
     if not 0 <= start <= end < 1 << check_digits(digits):
         raise RuleViolation(f"not a range of outcomes of {digits} digits: {start} to {end}")
