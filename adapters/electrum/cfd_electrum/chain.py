@@ -1,0 +1,293 @@
+"""The service: one supervised connection to one Electrum server, and what it can be asked."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from cfd_core.bitcoin.transaction import Transaction, TxOut
+from cfd_core.errors import DecodeError
+from cfd_core.values import Network, OutPoint, Txid
+from cfd_electrum import answers
+from cfd_electrum.answers import Tip
+from cfd_electrum.errors import BroadcastRejected, Disconnected, ElectrumError, ServerMisbehaved, ServerRefused
+from cfd_electrum.funding import output_problems
+from cfd_electrum.health import Backoff, Health, State
+from cfd_electrum.server import ServerConnection
+from cfd_electrum.transactions import Transactions
+from cfd_electrum.watcher import OnOutpoint, Watcher
+
+OnTip = Callable[[int, int], Awaitable[None] | None]
+
+PROTOCOLS: Final = ["1.4", "1.6"]
+WORKERS: Final = 8
+GENESIS: Final = {
+    Network.MAINNET: "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
+    Network.TESTNET4: "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
+    Network.SIGNET: "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
+    Network.REGTEST: "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+}
+_OWN_TROUBLE: Final = (-102, -101)
+"""Codes for a busy server and one that has had enough of us; like JSON-RPC's own, no verdict on a transaction."""
+_log = logging.getLogger(__name__)
+
+
+class ElectrumChain:
+    """A chain seen through one Electrum server. Nothing here raises because a server is down, except `Disconnected`."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        ssl: ssl.SSLContext | None = None,
+        network: Network | None = None,
+        timeout: float = 30.0,
+        ping_seconds: float = 60.0,
+        retry_seconds: float = 5.0,
+        max_message: int = 20_000_000,
+        cache_bytes: int = 32_000_000,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        on_tip: OnTip | None = None,
+        on_outpoint: OnOutpoint | None = None,
+        on_health: Callable[[Health], None] | None = None,
+    ) -> None:
+        """`timeout`: seconds for connecting and for each answer. `network`: refuse servers of another one.
+
+        `on_tip(height, time)` and `on_outpoint(report)` may be plain or async; a slow one slows the reports, no more.
+        """
+        self._host, self._port, self._tls, self._network = host, port, ssl, network
+        self._timeout, self._ping_seconds, self._max_message = timeout, ping_seconds, max_message
+        self._backoff = backoff or Backoff()
+        self._clock = clock
+        self._transactions = Transactions(cache_bytes)
+        self._watcher = Watcher(self._transactions, retry_seconds)
+        self._watcher.on_outpoint = on_outpoint
+        self.on_tip, self.on_health = on_tip, on_health
+        self._tip: Tip | None = None
+        self._tip_heard = False
+        self._tip_moved = asyncio.Event()
+        self._connection: ServerConnection | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._state, self._reason, self._since = State.STOPPED, "not started", clock()
+
+    # -- life
+
+    async def start(self) -> None:
+        """Begin connecting in the background; never fails, and does nothing when started already."""
+        if self._supervisor is None:
+            self._supervisor = asyncio.create_task(self._supervise(), name="electrum")
+
+    async def stop(self) -> None:
+        """End the connection; watches are kept for the next `start`."""
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
+            self._become(State.STOPPED, "stopped")
+
+    @property
+    def health(self) -> Health:
+        reason = self._reason or next(iter(self._watcher.troubles.values()), "")
+        return Health(self._state, reason, self._since, self._tip.height if self._tip else None)
+
+    @property
+    def on_outpoint(self) -> OnOutpoint | None:
+        """Who is told about watched outputs; a new listener is told everything once."""
+        return self._watcher.on_outpoint
+
+    @on_outpoint.setter
+    def on_outpoint(self, listener: OnOutpoint | None) -> None:
+        self._watcher.on_outpoint = listener
+        self._watcher.tell_again()
+
+    # -- watching
+
+    def watch(self, outpoint: OutPoint, script_pubkey: bytes) -> None:
+        """Report on this output once, and at each change, across reconnects. Again: it is reported once more."""
+        self._watcher.watch(outpoint, script_pubkey)
+
+    def unwatch(self, outpoint: OutPoint) -> None:
+        """No more reports about it. Unknown outpoints are fine."""
+        self._watcher.unwatch(outpoint)
+
+    # -- asking
+
+    async def broadcast(self, raw: bytes) -> Txid:
+        """Hand a transaction to the network; one that it has already is a success.
+
+        Raises `BroadcastRejected`, `Disconnected`, `ServerRefused` (busy), `ServerMisbehaved`, `DecodeError` (not one).
+        """
+        connection = self._connected()
+        txid = Transaction.parse(raw).txid
+        try:
+            said = await connection.ask(answers.txid, "blockchain.transaction.broadcast", raw.hex())
+        except ServerRefused as refusal:
+            if refusal.code in _OWN_TROUBLE or -32768 <= refusal.code <= -32000:
+                raise
+            if not await self._has(connection, txid):
+                raise BroadcastRejected(str(refusal)) from refusal
+            return txid
+        if said != txid:
+            raise ServerMisbehaved(f"{connection.name} was given transaction {txid} and says it took {said}")
+        return txid
+
+    async def transaction(self, txid: Txid) -> bytes:
+        """Network serialisation. `ServerRefused` if the server does not know it."""
+        connection = self._connected()
+        known = await self._transactions.get(connection, txid)
+        if known.parsed is None:
+            raise ServerMisbehaved(f"{connection.name} sent as transaction {txid} more bytes than nodes relay")
+        return known.raw
+
+    async def check_outputs(self, claims: Sequence[tuple[OutPoint, TxOut]]) -> list[str]:
+        """What is wrong with these outputs (empty: nothing): each must exist, be confirmed, unspent and worth that."""
+        connection = self._connected()
+        height = (await self._latest_tip()).height
+        found = await asyncio.gather(
+            *(output_problems(connection, self._transactions, outpoint, out, height) for outpoint, out in claims)
+        )
+        return [problem for problems in found for problem in problems]
+
+    async def fee_rate(self, target_blocks: int) -> int | None:
+        """sat/vB to confirm within that many blocks, or None where the server cannot tell."""
+        return await self._connected().ask(answers.fee_rate, "blockchain.estimatefee", target_blocks)
+
+    async def tip(self) -> tuple[int, bytes]:
+        """Height and 80-byte header of the best block."""
+        tip = await self._latest_tip()
+        return tip.height, tip.header
+
+    async def _latest_tip(self) -> Tip:
+        self._connected()
+        if self._tip is None:
+            raise Disconnected("no block header yet")
+        return self._tip
+
+    async def _has(self, connection: ServerConnection, txid: Txid) -> bool:
+        try:
+            await connection.ask(answers.raw_bytes, "blockchain.transaction.get", txid)
+        except ServerRefused:
+            return False
+        return True
+
+    def _connected(self) -> ServerConnection:
+        if self._connection is None:
+            raise Disconnected(f"{self._host}:{self._port} is {self._state.value}: {self._reason}")
+        return self._connection
+
+    # -- supervision
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while True:
+            self._become(State.CONNECTING, "")
+            begun = self._clock()
+            reason = await self._one_connection()
+            lasted = self._clock() - begun
+            failures = 1 if lasted >= self._backoff.healthy_after else failures + 1
+            self._become(State.DISCONNECTED, reason)
+            await asyncio.sleep(self._backoff.delay(failures))
+
+    async def _one_connection(self) -> str:
+        """Connect, serve, and say why it ended."""
+        try:
+            connection = await ServerConnection.open(
+                self._host,
+                self._port,
+                tls=self._tls,
+                timeout=self._timeout,
+                max_message=self._max_message,
+                on_notification=self._heard,
+            )
+        except ElectrumError as error:
+            return str(error)
+        try:
+            await self._greet(connection)
+            return await self._serve(connection)
+        except ServerRefused as error:
+            return f"{connection.name} does not serve us: {error}"
+        except ElectrumError as error:
+            return str(error)
+        except Exception as error:
+            _log.exception("the Electrum adapter failed")
+            return f"internal error: {type(error).__name__}"
+        finally:
+            self._connection = None
+            await connection.close()
+
+    async def _greet(self, connection: ServerConnection) -> None:
+        await connection.ask(answers.anything, "server.version", "cfd", PROTOCOLS)
+        if self._network is not None:
+            genesis = await connection.ask(answers.header, "blockchain.block.header", 0)
+            if answers.header_hash(genesis) != GENESIS[self._network]:
+                raise ServerMisbehaved(f"{connection.name} does not serve {self._network.value}")
+        self._tip_heard = False
+        tip = await connection.ask(answers.tip, "blockchain.headers.subscribe")
+        if not self._tip_heard:  # else a notification, which is newer, overtook this answer
+            self._move_tip(tip)
+
+    async def _serve(self, connection: ServerConnection) -> str:
+        self._connection = connection
+        self._watcher.connected()
+        self._become(State.RUNNING, "")
+        jobs = [self._watcher.work(connection) for _ in range(WORKERS)]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for job in (*jobs, self._tell_tips(), self._ping(connection), _until_ended(connection)):
+                    tasks.create_task(job)
+        except* Disconnected:
+            pass
+        return await connection.ended()
+
+    def _heard(self, method: str, args: list[Any]) -> None:
+        connection = self._connection
+        try:
+            if method == "blockchain.headers.subscribe" and len(args) == 1:
+                self._move_tip(answers.tip(args[0]))
+                self._tip_heard = True
+            elif method == "blockchain.scripthash.subscribe" and len(args) == 2:
+                self._watcher.heard(answers.hash_text(args[0]), answers.status(args[1]))
+        except DecodeError as error:
+            if connection is not None:
+                connection.fail(f"sent a malformed notification: {error}")
+
+    def _move_tip(self, tip: Tip) -> None:
+        if tip != self._tip:
+            self._tip = tip
+            self._tip_moved.set()
+
+    async def _tell_tips(self) -> None:
+        while True:
+            await self._tip_moved.wait()
+            self._tip_moved.clear()
+            if self.on_tip is None or self._tip is None:
+                continue
+            try:
+                answer = self.on_tip(self._tip.height, self._tip.time)
+                if answer is not None:
+                    await answer
+            except Exception:
+                _log.exception("the listener failed on block %s", self._tip.height)
+
+    async def _ping(self, connection: ServerConnection) -> None:
+        while True:
+            await asyncio.sleep(self._ping_seconds)
+            with suppress(ServerRefused):  # it answers: that is enough
+                await connection.ask(answers.anything, "server.ping")
+
+    def _become(self, state: State, reason: str) -> None:
+        self._state, self._reason, self._since = state, reason, self._clock()
+        if self.on_health is not None:
+            try:
+                self.on_health(self.health)
+            except Exception:
+                _log.exception("the listener failed on a change of health")
+
+
+async def _until_ended(connection: ServerConnection) -> None:
+    raise Disconnected(await connection.ended())
