@@ -25,6 +25,8 @@ PeerId = NewType("PeerId", str)
 """Fingerprint of the peer's transport key, for example `SHA256:...`."""
 EventId = NewType("EventId", str)
 """An oracle's name for one event, for example `/x/BitMEX/BXBT/2021-10-04T22:00:00.price?n=20`."""
+RunId = NewType("RunId", str)
+"""One protocol run, and the stream it owns; unique within a process."""
 FeeRate = NewType("FeeRate", int)
 """Satoshi per virtual byte."""
 

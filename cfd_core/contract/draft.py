@@ -1,0 +1,166 @@
+"""All transactions of one DLC revision, unsigned. Both parties derive byte-identical ones from the same facts."""
+
+import hashlib
+from functools import cached_property
+
+from attrs import define, frozen
+
+from cfd_core.bitcoin import scripts
+from cfd_core.bitcoin.midstate import OneInputDigest
+from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
+from cfd_core.contract.costs import SharedCosts, commit_transaction, exit_transaction, shared_costs
+from cfd_core.contract.funding import Funder, build_lock
+from cfd_core.contract.scripts import RevisionPoints, commit_script, lock_script
+from cfd_core.contract.terms import ContractTerms
+from cfd_core.crypto.secp import Point
+from cfd_core.oracle import Announcement, adaptor_points
+from cfd_core.payouts import Schedule, ScheduleEntry
+from cfd_core.values import OutPoint, Position, Role, Sats
+
+LOCK_VOUT = 0
+COMMIT_VOUT = 0
+ANCHOR_VOUT = 1
+
+
+@frozen
+class Party:
+    """What one side contributes to a revision."""
+
+    funder: Funder
+    points: RevisionPoints
+
+
+@define(frozen=True, slots=False, kw_only=True)
+class Draft:
+    """One revision's lock, commit, CETs and refund."""
+
+    terms: ContractTerms
+    announcement: Announcement
+    maker: Party
+    taker: Party
+
+    def party(self, role: Role) -> Party:
+        return self.maker if role is Role.MAKER else self.taker
+
+    # --- scripts -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def lock_script(self) -> bytes:
+        return lock_script(self.maker.funder.identity, self.taker.funder.identity)
+
+    @cached_property
+    def commit_script(self) -> bytes:
+        return commit_script(
+            self.maker.funder.identity, self.taker.funder.identity, self.maker.points, self.taker.points
+        )
+
+    @property
+    def lock_output_script(self) -> bytes:
+        return scripts.p2wsh(self.lock_script)
+
+    @property
+    def commit_output_script(self) -> bytes:
+        return scripts.p2wsh(self.commit_script)
+
+    # --- transactions ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def costs(self) -> SharedCosts:
+        return shared_costs(self.terms.fee_rate, self.maker.funder.payout_script, self.taker.funder.payout_script)
+
+    @cached_property
+    def lock(self) -> Transaction:
+        return build_lock(self.terms, self.maker.funder, self.taker.funder, self.lock_output_script, self.costs)
+
+    @property
+    def lock_outpoint(self) -> OutPoint:
+        return self.lock.outpoint(LOCK_VOUT)
+
+    @property
+    def lock_spent(self) -> tuple[TxOut, ...]:
+        """The outputs that the lock's inputs spend, in order."""
+        return tuple(coin.output for coin in self.maker.funder.inputs + self.taker.funder.inputs)
+
+    @cached_property
+    def commit(self) -> Transaction:
+        sats = Sats(self.terms.pool + self.costs.exit_fee)
+        return commit_transaction(self.lock_outpoint, sats, self.commit_output_script)
+
+    @property
+    def commit_outpoint(self) -> OutPoint:
+        return self.commit.outpoint(COMMIT_VOUT)
+
+    @cached_property
+    def commit_digest(self) -> bytes:
+        return self.commit.sighash_v0(0, self.lock_script, self.lock.outputs[LOCK_VOUT].sats)
+
+    @cached_property
+    def refund(self) -> Transaction:
+        outputs = self._payments(self.terms.margin(Role.MAKER), self.terms.margin(Role.TAKER))
+        return exit_transaction(self.commit_outpoint, outputs, self.terms.refund_timelock)
+
+    @cached_property
+    def refund_digest(self) -> bytes:
+        return self.refund.sighash_v0(0, self.commit_script, self.commit.outputs[COMMIT_VOUT].sats)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return self.terms.schedule
+
+    def payouts(self, entry: ScheduleEntry) -> tuple[Sats, Sats]:
+        """What (maker, taker) get in this CET, after dust has gone to the other side."""
+        maker, taker = self._split(entry)
+        paid = {out.script: out.sats for out in self._payments(maker, taker)}
+        if len(paid) == 1 and self.maker.funder.payout_script == self.taker.funder.payout_script:
+            return maker, taker
+        none = Sats(0)
+        return paid.get(self.maker.funder.payout_script, none), paid.get(self.taker.funder.payout_script, none)
+
+    def cet(self, entry: ScheduleEntry) -> Transaction:
+        return exit_transaction(self.commit_outpoint, self._payments(*self._split(entry)), self.terms.cet_timelock)
+
+    def cet_digest(self, entry: ScheduleEntry) -> bytes:
+        return self._cet_midstate.digest(self._payments(*self._split(entry)))
+
+    @cached_property
+    def cet_digests(self) -> bytes:
+        """32 bytes per CET, in schedule order."""
+        return b"".join(self.cet_digest(entry) for entry in self.schedule.entries)
+
+    @cached_property
+    def cet_points(self) -> tuple[Point, ...]:
+        """The oracle point each CET's adaptor signatures are encrypted to."""
+        return tuple(adaptor_points(self.announcement, [entry.prefix for entry in self.schedule.entries]))
+
+    @cached_property
+    def packed_points(self) -> bytes:
+        """33 bytes per CET, in schedule order."""
+        return b"".join(point.encode() for point in self.cet_points)
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """32 bytes that differ whenever any transaction or oracle point differs."""
+        # inputs do not appear in the digests of later transactions except through the lock's id
+        parts = (bytes.fromhex(self.lock.txid), self.commit_digest, self.refund_digest)
+        return hashlib.sha256(b"".join((*parts, self.cet_digests, self.packed_points))).digest()
+
+    # --- pieces ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _cet_midstate(self) -> OneInputDigest:
+        spent = TxIn(self.commit_outpoint, self.terms.cet_timelock)
+        return OneInputDigest.of(spent, self.commit_script, self.commit.outputs[COMMIT_VOUT].sats)
+
+    def _split(self, entry: ScheduleEntry) -> tuple[Sats, Sats]:
+        if self.terms.position(Role.MAKER) is Position.LONG:
+            return entry.long, entry.short
+        return entry.short, entry.long
+
+    def _payments(self, maker: Sats, taker: Sats) -> tuple[TxOut, ...]:
+        """Maker's output, then taker's; a share that would be dust goes to the other side."""
+        maker_script, taker_script = self.maker.funder.payout_script, self.taker.funder.payout_script
+        if maker < scripts.dust_limit(maker_script):
+            return (TxOut(Sats(maker + taker), taker_script),)
+        if taker < scripts.dust_limit(taker_script):
+            return (TxOut(Sats(maker + taker), maker_script),)
+        return TxOut(maker, maker_script), TxOut(taker, taker_script)

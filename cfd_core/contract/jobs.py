@@ -1,0 +1,95 @@
+"""The slow crypto of a contract as data: picklable jobs for pure functions, to run on any executor.
+
+Digests, points and signatures lie packed one after the other in schedule order; so a job can be cut anywhere between
+two CETs, and the results of the pieces joined.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Self
+
+from attrs import evolve, field, frozen
+
+from cfd_core.crypto import adaptor
+from cfd_core.crypto.secp import Point
+from cfd_core.errors import DecodeError
+from cfd_core.values import Secret
+
+DIGEST_BYTES: Final = 32
+POINT_BYTES: Final = 33
+ADAPTOR_BYTES: Final = 162
+
+
+def pieces(packed: bytes, size: int) -> Iterator[bytes]:
+    """The records of a packed sequence."""
+    return (packed[at : at + size] for at in range(0, len(packed), size))
+
+
+@frozen
+class SignCetsJob:
+    """Adaptor signatures for all CETs of one revision, each encrypted to its oracle point."""
+
+    key: Secret
+    digests: bytes = field(repr=False)
+    points: bytes = field(repr=False)
+    aux: bytes = field(repr=False)
+    """32 bytes of auxiliary randomness, mixed into every nonce."""
+
+    def __len__(self) -> int:
+        return len(self.digests) // DIGEST_BYTES
+
+    def slice(self, start: int, stop: int) -> Self:
+        digests, points = _cut(self, start, stop)
+        return evolve(self, digests=digests, points=points)
+
+
+@frozen
+class VerifyCetsJob:
+    """The counterparty's adaptor signatures, to be checked one by one."""
+
+    key: bytes
+    digests: bytes = field(repr=False)
+    points: bytes = field(repr=False)
+    signatures: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.digests) // DIGEST_BYTES
+
+    def slice(self, start: int, stop: int) -> Self:
+        signatures = self.signatures[start * ADAPTOR_BYTES : stop * ADAPTOR_BYTES]
+        digests, points = _cut(self, start, stop)
+        return evolve(self, digests=digests, points=points, signatures=signatures)
+
+
+def _cut(job: SignCetsJob | VerifyCetsJob, start: int, stop: int) -> tuple[bytes, bytes]:
+    digests = job.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES]
+    return digests, job.points[start * POINT_BYTES : stop * POINT_BYTES]
+
+
+def sign_cets(job: SignCetsJob) -> bytes:
+    """All signatures, packed, 162 bytes each."""
+    return b"".join(
+        adaptor.encrypt_sign(job.key, Point.parse(point), digest, job.aux)
+        for digest, point in zip(pieces(job.digests, DIGEST_BYTES), pieces(job.points, POINT_BYTES), strict=True)
+    )
+
+
+def verify_cets(job: VerifyCetsJob) -> int | None:
+    """Index of the first signature that is not valid, or None when all are."""
+    key = Point.parse(job.key)
+    records = zip(
+        pieces(job.signatures, ADAPTOR_BYTES),
+        pieces(job.digests, DIGEST_BYTES),
+        pieces(job.points, POINT_BYTES),
+        strict=True,
+    )
+    for index, (signature, digest, point) in enumerate(records):
+        if not _valid(signature, key, Point.parse(point), digest):
+            return index
+    return None
+
+
+def _valid(signature: bytes, key: Point, point: Point, digest: bytes) -> bool:
+    try:
+        return adaptor.verify(signature, key, point, digest)
+    except DecodeError:
+        return False

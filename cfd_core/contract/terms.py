@@ -1,0 +1,113 @@
+"""What two parties agree on: everything from which both derive the same transactions."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from cfd_core import payouts, values
+from cfd_core.errors import RuleViolation
+from cfd_core.payouts import FeeAccount, PayoutCurve, Schedule
+from cfd_core.values import EventId, FeeRate, Network, Position, Role, Sats
+
+CET_TIMELOCK: Final = 12
+"""Blocks between a commit and the first CET: the time to punish a revoked commit."""
+REFUND_TIMELOCK: Final = 216
+"""Blocks between a commit and the refund: 1.5 contract terms."""
+MAX_FUNDING_RATE: Final = Decimal("0.1")
+MAX_OPENING_FEE: Final = 10**12
+
+
+def _checked(check: Callable[[Any], Any]) -> Callable[[Any, Any, Any], None]:
+    return lambda _instance, _attribute, value: check(value) and None
+
+
+def funding_rate(value: Decimal) -> Decimal:
+    """A fraction per 24 h; positive means that long pays short."""
+    if not value.is_finite() or abs(value) > MAX_FUNDING_RATE or value != round(value, 12):
+        raise RuleViolation(f"funding rate must be within +-{MAX_FUNDING_RATE} a day (12 decimals), not {value!s:.40}")
+    return value
+
+
+def opening_fee(value: int) -> Sats:
+    """Sats that the taker pays the maker for opening."""
+    if not 0 <= value <= MAX_OPENING_FEE:
+        raise RuleViolation(f"opening fee must be from 0 to {MAX_OPENING_FEE:,} sats, not {value!r:.40}")
+    return Sats(value)
+
+
+@frozen(kw_only=True)
+class ContractTerms:
+    """The terms of one CFD, fixed when the maker accepts the order."""
+
+    network: Network
+    product: str
+    """Name of the payoff, one of `cfd_core.payouts.PRODUCTS`."""
+    price: Decimal = field(validator=_checked(values.price))
+    quantity: int = field(validator=_checked(values.quantity))
+    taker_position: Position
+    taker_leverage: int = field(validator=_checked(values.leverage))
+    maker_leverage: int = field(validator=_checked(values.leverage))
+    event: EventId
+    """The oracle event at which the CFD settles unless rolled over."""
+    digits: int
+    opening_fee: Sats = field(validator=_checked(opening_fee))
+    funding_rate: Decimal = field(validator=_checked(funding_rate))
+    fee_rate: FeeRate = field(validator=_checked(values.fee_rate))
+    tolerance: Decimal = field(validator=_checked(payouts.check_tolerance))
+    cet_timelock: int = CET_TIMELOCK
+    refund_timelock: int = REFUND_TIMELOCK
+
+    def __attrs_post_init__(self) -> None:
+        if not 1 <= self.cet_timelock < self.refund_timelock <= 4032:
+            raise RuleViolation("timelocks must satisfy 1 <= CET < refund <= 4,032 blocks")
+        payouts.payoff_of(self.product)
+
+    def position(self, role: Role) -> Position:
+        return self.taker_position if role is Role.TAKER else self.taker_position.other
+
+    def role(self, position: Position) -> Role:
+        return Role.TAKER if position is self.taker_position else Role.MAKER
+
+    def leverage(self, position: Position) -> int:
+        return self.taker_leverage if position is self.taker_position else self.maker_leverage
+
+    @property
+    def curve(self) -> PayoutCurve:
+        """The exact payoff, fees included."""
+        return self._curve_before_fees.with_fees(self.fee_account(Role.TAKER).long_pays_short)
+
+    @property
+    def _curve_before_fees(self) -> PayoutCurve:
+        return PayoutCurve(
+            payoff=payouts.payoff_of(self.product),
+            price=self.price,
+            quantity=self.quantity,
+            long_leverage=self.leverage(Position.LONG),
+            short_leverage=self.leverage(Position.SHORT),
+        )
+
+    def fee_account(self, role: Role) -> FeeAccount:
+        """This side's account after opening: the opening fee and the first 24 h of funding."""
+        curve = self._curve_before_fees
+        opened = FeeAccount(role, self.position(role)).charge_opening_fee(self.opening_fee)
+        return opened.charge_funding(
+            long_margin=curve.long_margin,
+            short_margin=curve.short_margin,
+            rate=self.funding_rate,
+            hours=payouts.OPENING_HOURS,
+        )
+
+    def margin(self, role: Role) -> Sats:
+        """Sats that this side locks."""
+        return self._curve_before_fees.margin(self.position(role))
+
+    @property
+    def pool(self) -> Sats:
+        return Sats(self.margin(Role.MAKER) + self.margin(Role.TAKER))
+
+    @property
+    def schedule(self) -> Schedule:
+        """The price ranges and what each pays; both sides derive the identical one."""
+        return payouts.build_schedule(self.curve, self.digits, self.tolerance)
