@@ -1,1 +1,34 @@
-""""""
+"""The event store: append-only streams with optimistic concurrency, and packed DLC revisions beside them."""
+
+from cfd_store.errors import (
+    NotAStore,
+    RevisionMissing,
+    StoreCorrupt,
+    StoreError,
+    StoreTooNew,
+    StoreUnavailable,
+    VersionConflict,
+    WrongStore,
+)
+from cfd_store.memory import MemoryStore
+from cfd_store.seam import MAX_PAYLOAD, MAX_REVISION, Batch, EventStore
+from cfd_store.sql import SqlStore
+from cfd_store.sqlite_file import sqlite_url
+
+__all__ = [
+    "MAX_PAYLOAD",
+    "MAX_REVISION",
+    "Batch",
+    "EventStore",
+    "MemoryStore",
+    "NotAStore",
+    "RevisionMissing",
+    "SqlStore",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "VersionConflict",
+    "WrongStore",
+    "sqlite_url",
+]

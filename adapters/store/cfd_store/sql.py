@@ -1,0 +1,195 @@
+"""The event store on a SQL database, through SQLAlchemy Core."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, ColumnElement, Connection, delete, func, insert, make_url, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from cfd_core.errors import RuleViolation
+from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.values import CfdId
+from cfd_store import sqlite_file
+from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreUnavailable, VersionConflict
+from cfd_store.seam import Batch, check_batches, check_revision
+from cfd_store.tables import EVENTS, REVISIONS, event_of, event_row, revision_data, revision_row
+
+_PAGE = 2_000
+"""Events read at a time by `load_all`; no transaction stays open between pages."""
+_STRUCTURE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
+"""Damage; SQLITE_ERROR is a table or column that is gone, as our own SQL is known to be right."""
+
+
+class SqlStore:
+    """An `EventStore` in a SQL database: `sqlite:///FILE` (`sqlite_url(path)` spells it).
+
+    A missing file is created, readable by its owner only. An existing one is opened only if it is a healthy
+    store of `identity` (say, `regtest/maker/<fingerprint>`); otherwise it stays untouched and the reason is
+    `StoreCorrupt`, `NotAStore`, `StoreTooNew`, `WrongStore` or `StoreUnavailable`.
+    Any number of processes may open one file: of two that append to the same version, one is refused.
+    """
+
+    def __init__(self, url: str | URL, identity: str) -> None:
+        path = _sqlite_path(url)
+        if not 1 <= len(identity) <= 200 or not identity.isprintable():
+            raise RuleViolation("a store's identity has 1 to 200 printable characters")
+        sqlite_file.make_if_absent(path, identity)
+        sqlite_file.inspect(path, identity)
+        sqlite_file.secure(path)
+        self._name = str(path)
+        self._engine = sqlite_file.engine_for(path)
+        self._writer = self._engine.execution_options(**{sqlite_file.WRITING: True})
+        self._closed = False
+        with self._reading():
+            pass  # what keeps a first connection from being made is better known now
+
+    def append(
+        self,
+        stream: str,
+        expected_version: int,
+        events: Sequence[StoredEvent],
+        revisions: Sequence[PackedRevision] = (),
+    ) -> None:
+        self.append_all([Batch(stream, expected_version, tuple(events), tuple(revisions))])
+
+    def append_all(self, batches: Sequence[Batch]) -> None:
+        check_batches(batches)
+        try:
+            with self._writing() as connection:
+                for batch in batches:
+                    _append(connection, batch)
+        except IntegrityError as error:
+            self._explain(batches, error)
+
+    def load(self, stream: str) -> list[StoredEvent]:
+        query = select(EVENTS).where(EVENTS.c.stream == stream).order_by(EVENTS.c.version)
+        with self._reading() as connection:
+            events = [event_of(row) for row in connection.execute(query)]
+        _check_no_gap(events, {})
+        return events
+
+    def load_all(self) -> Iterator[StoredEvent]:
+        position, versions = 0, dict[str, int]()
+        while True:
+            query = select(EVENTS).where(EVENTS.c.position > position).order_by(EVENTS.c.position).limit(_PAGE)
+            with self._reading() as connection:
+                rows = connection.execute(query).all()
+            if not rows:
+                return
+            events = [event_of(row) for row in rows]
+            _check_no_gap(events, versions)
+            yield from events
+            position = rows[-1].position
+
+    def streams(self) -> dict[str, int]:
+        version, count, first = func.max(EVENTS.c.version), func.count(), func.min(EVENTS.c.position)
+        query = select(EVENTS.c.stream, version, count).group_by(EVENTS.c.stream).order_by(first)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        for stream, highest, found in rows:
+            if highest != found:
+                raise StoreCorrupt(f"stream {stream} is at version {highest} but has {found} events")
+        return {stream: highest for stream, highest, _ in rows}
+
+    def revision(self, cfd_id: CfdId, revision: int) -> bytes:
+        query = select(REVISIONS.c.sha256, REVISIONS.c.data).where(*_key(cfd_id, revision))
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise _missing(cfd_id, revision)
+        return revision_data(cfd_id, revision, row)
+
+    def replace_revision(self, revision: PackedRevision) -> None:
+        check_revision(revision)
+        statement = update(REVISIONS).where(*_key(revision.cfd_id, revision.revision)).values(revision_row(revision))
+        with self._writing() as connection:
+            if connection.execute(statement).rowcount != 1:
+                raise _missing(revision.cfd_id, revision.revision)
+
+    def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
+        with self._writing() as connection:
+            connection.execute(delete(REVISIONS).where(*_key(cfd_id, revision)))
+
+    def close(self) -> None:
+        self._closed = True
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._translated(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        if self._closed:
+            raise StoreUnavailable(f"the store {self._name} is closed")
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except PoolTimeout as error:
+            raise StoreUnavailable(f"the store {self._name} is busy") from error
+        except DBAPIError as error:
+            # The driver's own words only: SQLAlchemy's add the statement and its parameters, which may be secret.
+            reason = str(error.orig)
+            if getattr(error.orig, "sqlite_errorname", "") in _STRUCTURE:
+                raise StoreCorrupt(f"the store {self._name} is damaged: {reason}") from None
+            raise StoreUnavailable(f"the store {self._name} cannot be used: {reason}") from None
+
+    def _explain(self, batches: Sequence[Batch], error: IntegrityError) -> None:
+        """A unique constraint refused the batches; nothing was written. Say which one, by what is there now."""
+        with self._reading() as connection:
+            for batch in batches:
+                _check_version(connection, batch)
+        raise StoreCorrupt(f"the store {self._name} refuses what fits: {error.orig}") from None
+
+
+def _append(connection: Connection, batch: Batch) -> None:
+    _check_version(connection, batch)
+    for revision in batch.revisions:
+        key = _key(revision.cfd_id, revision.revision)
+        if connection.execute(select(REVISIONS.c.revision).where(*key)).first() is not None:
+            raise RuleViolation(f"revision {revision.revision} of CFD {revision.cfd_id} is stored already")
+    if batch.events:
+        connection.execute(insert(EVENTS), [event_row(event) for event in batch.events])
+    if batch.revisions:
+        connection.execute(insert(REVISIONS), [revision_row(revision) for revision in batch.revisions])
+
+
+def _check_version(connection: Connection, batch: Batch) -> None:
+    query = select(func.max(EVENTS.c.version)).where(EVENTS.c.stream == batch.stream)
+    actual = connection.execute(query).scalar_one() or 0
+    if actual != batch.expected_version:
+        raise VersionConflict(batch.stream, batch.expected_version, actual)
+
+
+def _check_no_gap(events: Sequence[StoredEvent], versions: dict[str, int]) -> None:
+    for event in events:
+        expected = versions.get(event.stream, 0) + 1
+        if event.version != expected:
+            raise StoreCorrupt(f"stream {event.stream} has version {event.version} where {expected} belongs")
+        versions[event.stream] = expected
+
+
+def _key(cfd_id: CfdId, revision: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return REVISIONS.c.cfd_id == cfd_id, REVISIONS.c.revision == revision
+
+
+def _missing(cfd_id: CfdId, revision: int) -> RevisionMissing:
+    return RevisionMissing(f"no revision {revision} of CFD {cfd_id} is stored")
+
+
+def _sqlite_path(url: str | URL) -> Path:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise RuleViolation(f"only SQLite is supported yet, not {parsed.get_backend_name()}")
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise RuleViolation("a SQLite store is a file: sqlite:///FILE; in memory, use MemoryStore")
+    return Path(parsed.database)
