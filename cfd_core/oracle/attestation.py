@@ -1,8 +1,10 @@
 """An oracle's word on one event: a secret scalar per binary digit, each checked against the announced point."""
 
+from collections.abc import Iterator
+
 from attrs import field, frozen
 
-from cfd_core.crypto.secp import ORDER, Point, public_key, scalar_sum
+from cfd_core.crypto.secp import ORDER, public_key, scalar_sum
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import dlc, olivia
 from cfd_core.oracle.announcement import Announcement
@@ -38,6 +40,23 @@ def read_attestation(announcement: Announcement, raw: bytes) -> Attestation:
     `DecodeError`: malformed. `PeerViolation` (culprit oracle): of another event or oracle, out of range, or a scalar
     that does not belong to the announced point.
     """
+    parsed = _parse(announcement, raw)
+    for index, valid in enumerate(_valid_digits(announcement, parsed)):
+        if not valid:
+            raise forged(f"the attestation of digit {index} is forged: its scalar does not match the announced point")
+    return Attestation(announcement.event_id, parsed.outcome, announcement.digits, parsed.scalars)
+
+
+def check_digits(announcement: Announcement, raw: bytes) -> tuple[int, tuple[bool, ...]]:
+    """The claimed outcome, and for each digit whether its scalar is right: for reports, not for settling.
+
+    Raises what `read_attestation` raises, except for wrong scalars.
+    """
+    parsed = _parse(announcement, raw)
+    return parsed.outcome, tuple(_valid_digits(announcement, parsed))
+
+
+def _parse(announcement: Announcement, raw: bytes) -> ParsedAttestation:
     if announcement.dialect is Dialect.OLIVIA_V1:
         parsed = olivia.decode_attestation(raw)
     else:
@@ -48,10 +67,14 @@ def read_attestation(announcement: Announcement, raw: bytes) -> Attestation:
         raise forged(f"the attestation has {len(parsed.scalars)} signatures for {digits} digits")
     if parsed.outcome >> digits:
         raise forged(f"the attested outcome {parsed.outcome} is out of the event's range of {digits} binary digits")
-    whole = DigitPrefix(digits, parsed.outcome)
+    return parsed
+
+
+def _valid_digits(announcement: Announcement, parsed: ParsedAttestation) -> Iterator[bool]:
+    whole = DigitPrefix(announcement.digits, parsed.outcome)
     for index, scalar in enumerate(parsed.scalars):
-        _check_scalar(announcement.point(index, whole.bit(index)), scalar, index)
-    return Attestation(announcement.event_id, parsed.outcome, digits, parsed.scalars)
+        point = announcement.point(index, whole.bit(index))
+        yield 0 < int.from_bytes(scalar, "big") < ORDER and public_key(Secret(scalar)) == point
 
 
 def _check_belongs(announcement: Announcement, parsed: ParsedAttestation) -> None:
@@ -61,9 +84,3 @@ def _check_belongs(announcement: Announcement, parsed: ParsedAttestation) -> Non
         raise forged("the attestation is by another oracle")
     if parsed.nonces not in (None, announcement.nonces):
         raise forged("the attestation does not use the announced nonces")
-
-
-def _check_scalar(point: Point, scalar: bytes, index: int) -> None:
-    valid = 0 < int.from_bytes(scalar, "big") < ORDER
-    if not valid or public_key(Secret(scalar)) != point:
-        raise forged(f"the attestation of digit {index} is forged: its scalar does not match the announced point")
