@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -58,9 +58,9 @@ def _whole_number(check: Callable[[int], int]) -> Callable[[str], int]:
 def _tolerance(text: str) -> Fraction:
     """`0.0025` and `0.25%` are the same fraction of the pool."""
     try:
-        number = Decimal(text.removesuffix("%")[:80])
+        number = Decimal(text.removesuffix("%"))
         return check_tolerance(number.scaleb(-2) if text.endswith("%") else number)
-    except (InvalidOperation, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:
         raise RuleViolation(f"not a tolerance: {text!r:.80}; for example 0.0025 or 0.25%") from error
 
 
