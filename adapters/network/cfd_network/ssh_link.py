@@ -9,7 +9,7 @@ import asyncio
 from typing import Final
 
 import asyncssh
-from asyncssh.constants import DISC_BY_APPLICATION, OPEN_REQUEST_SESSION_FAILED, OPEN_RESOURCE_SHORTAGE
+from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED, OPEN_RESOURCE_SHORTAGE
 
 from cfd_core.values import PeerId
 from cfd_network.errors import Disconnected, StreamRefused
@@ -93,16 +93,14 @@ class SshLink(Link):
 
     def went_down(self, error: Exception | None) -> None:
         self._unchoke()
-        self.lost(self.why(error, "the link broke"))
+        self.lost(self.why(error, "the peer closed the link"))
 
     def why(self, error: Exception | None, otherwise: str) -> str:
-        """A reason of ours for an end that AsyncSSH reports; nothing the peer worded is passed on."""
+        """A reason in our words for an end that AsyncSSH reports (None: the peer ended it properly)."""
         if self._end is not None:
             return self._end
         if error is None:
             return otherwise
-        if isinstance(error, asyncssh.DisconnectError) and error.code == DISC_BY_APPLICATION:
-            return "the peer closed the link"
         if isinstance(error, asyncssh.ConnectionLost) and "keepalive" in str(error):
             return f"no sign of life for {self._limits.silence:g} s"
         return f"the link broke ({type(error).__name__})"

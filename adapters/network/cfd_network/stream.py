@@ -2,8 +2,6 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import partial
 
 from cfd_core.errors import RuleViolation
 from cfd_core.values import PeerId
@@ -26,7 +24,7 @@ class FrameStream(ABC):
         self._holds: set[str] = set()
         self._free = asyncio.Event()
         self._free.set()
-        self._no_more_input: Callable[[], TransportError] | None = None
+        self._no_more_input: TransportError | None = None
         self._end: str | None = None
         self._gone = asyncio.Event()
 
@@ -50,7 +48,7 @@ class FrameStream(ABC):
             raise RuleViolation("two receives at once on one stream")
         while (frame := self._next_frame()) is None:
             if self._no_more_input is not None:
-                raise self._no_more_input()
+                raise self._input_error(self._no_more_input)
             await self._wait_for_arrival()
         if self._reading_paused and not self._crowded():
             self._reading_paused = False
@@ -101,7 +99,7 @@ class FrameStream(ABC):
     def end_input(self, reason: str) -> None:
         """The peer sends no more, but may still read."""
         if self._no_more_input is None:
-            self._no_more_input = partial(Disconnected, self._with_remains(reason))
+            self._no_more_input = Disconnected(reason)
             self._wake()
 
     def lost(self, reason: str) -> None:
@@ -167,7 +165,8 @@ class FrameStream(ABC):
             return None
 
     def _refuse_frame(self, error: FrameTooLarge) -> None:
-        self._no_more_input = partial(FrameTooLarge, *error.args)
+        self._no_more_input = error
+        self._inbox.clear()
         self.abort(str(error))
 
     async def _wait_for_arrival(self) -> None:
@@ -196,13 +195,10 @@ class FrameStream(ABC):
     def _finish_up(self, reason: str) -> None:
         if self._end is None:
             self._end = reason
-        self._no_more_input = self._no_more_input or partial(Disconnected, reason)
+        self._no_more_input = self._no_more_input or Disconnected(reason)
         self._wake()
         self._free.set()
 
-    def _with_remains(self, reason: str) -> str:
-        try:
-            cut = len(self._inbox) > 0 and not self._inbox.ready
-        except FrameTooLarge:
-            cut = True
-        return f"{reason}, inside a frame" if cut else reason
+    def _input_error(self, why: TransportError) -> TransportError:
+        """A new error each time, for a raised one collects tracebacks."""
+        return type(why)(f"{why}, inside a frame" if len(self._inbox) else str(why))

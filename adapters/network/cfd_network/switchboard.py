@@ -75,7 +75,8 @@ class Switchboard(ABC):
 
     def may_open(self, peer: PeerId) -> bool:
         """Whether `peer` may open one more stream towards us."""
-        return sum(link.inbound for link in self._links if link.peer == peer) < self.limits.streams
+        held = sum(link.inbound for link in self._links if link.peer == peer)
+        return held < self.limits.streams and peer not in self.blocked
 
     def admit(self, link: Link, *, accepted: bool) -> None:
         """Take a new link in. Too many of one peer: the oldest goes, for it is most likely a dead one."""
