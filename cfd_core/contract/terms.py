@@ -15,6 +15,7 @@ CET_TIMELOCK: Final = 12
 """Blocks between a commit and the first CET: the time to punish a revoked commit."""
 REFUND_TIMELOCK: Final = 216
 """Blocks between a commit and the refund: 1.5 contract terms."""
+MAX_TOLERANCE: Final = Decimal("0.1")
 MAX_FUNDING_RATE: Final = Decimal("0.1")
 MAX_OPENING_FEE: Final = 10**12
 
@@ -63,6 +64,8 @@ class ContractTerms:
         if not 1 <= self.cet_timelock < self.refund_timelock <= 4032:
             raise RuleViolation("timelocks must satisfy 1 <= CET < refund <= 4,032 blocks")
         payouts.payoff_of(self.product)
+        if self.tolerance > MAX_TOLERANCE:
+            raise RuleViolation(f"a contract pays within {MAX_TOLERANCE} of the pool or better, not {self.tolerance}")
 
     def position(self, role: Role) -> Position:
         return self.taker_position if role is Role.TAKER else self.taker_position.other

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from cfd_core import effects, inputs
+from cfd_core import effects as f
+from cfd_core import inputs
 from cfd_core.bitcoin.psbt import final_witnesses, unsigned_psbt
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.contract import dlc as signing
@@ -68,13 +69,13 @@ class Step:
     """What follows: the next phase, what to store (in order), what to do once that is stored."""
 
     state: s.State
-    effects: tuple[effects.Effect, ...] = ()
+    effects: tuple[f.Effect, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
 
 
-def start_taker(setup: s.Setup, order: m.Order, open_stream: effects.OpenStream) -> Step:
+def start_taker(setup: s.Setup, order: m.Order, open_stream: f.OpenStream) -> Step:
     """Send the order."""
-    return Step(s.AwaitingAnswer(setup), (open_stream, effects.SendMessage(setup.run, order)))
+    return Step(s.AwaitingAnswer(setup), (open_stream, f.SendMessage(setup.run, order)))
 
 
 def start_maker(setup: s.Setup) -> Step:
@@ -106,7 +107,7 @@ def on_lost(state: s.State, reason: str) -> Step:
         return Step(state)
     if isinstance(state, s.AwaitingLastLockSignatures):
         # our lock signature is out: the run ends, the chain will tell
-        return Step(s.Failed(state.setup, reason), (effects.CloseStream(state.setup.run),))
+        return Step(s.Failed(state.setup, reason), (f.CloseStream(state.setup.run),))
     return _failed(state.setup, reason)
 
 
@@ -125,7 +126,7 @@ def _legal(state: s.State, arrived: object, step: Step) -> Step:
 def _failed(setup: s.Setup, reason: str) -> Step:
     return Step(
         s.Failed(setup, reason),
-        (effects.CloseStream(setup.run), effects.ReleaseCoins(setup.cfd_id)),
+        (f.CloseStream(setup.run), f.ReleaseCoins(setup.cfd_id)),
         (SetupFailed(reason),),
     )
 
@@ -133,7 +134,7 @@ def _failed(setup: s.Setup, reason: str) -> Step:
 def _refused(setup: s.Setup, reason: str) -> Step:
     """Ours to refuse: the counterparty is told why."""
     failed = _failed(setup, reason)
-    told = effects.SendMessage(setup.run, m.Reject(setup.cfd_id, reason))
+    told = f.SendMessage(setup.run, m.Reject(setup.cfd_id, reason))
     return Step(failed.state, (told, *failed.effects), failed.outcomes)
 
 
@@ -153,7 +154,7 @@ def _on_accept(state: s.AwaitingAnswer, _message: m.Accept) -> Step:
 
 def _on_approved(state: s.AwaitingDecision, _answer: s.OrderApproved) -> Step:
     reserve = _reserve(state.setup)
-    accept = effects.SendMessage(state.setup.run, m.Accept(state.setup.cfd_id))
+    accept = f.SendMessage(state.setup.run, m.Accept(state.setup.cfd_id))
     return Step(reserve.state, (accept, *reserve.effects))
 
 
@@ -164,7 +165,7 @@ def _on_refused(state: s.AwaitingDecision, answer: s.OrderRefused) -> Step:
 
 def _reserve(setup: s.Setup) -> Step:
     amount = needed(setup.terms, setup.role)
-    return Step(s.ReservingCoins(setup), (effects.ReserveCoins(setup.cfd_id, amount, setup.terms.fee_rate),))
+    return Step(s.ReservingCoins(setup), (f.ReserveCoins(setup.cfd_id, amount, setup.terms.fee_rate),))
 
 
 def _on_coins_refused(state: s.ReservingCoins, answer: inputs.CoinsRefused) -> Step:
@@ -192,7 +193,7 @@ def _on_coins(state: s.ReservingCoins, answer: inputs.CoinsReserved) -> Step:
         change_script=answer.change_script,
         payout_script=answer.payout_script,
     )
-    return Step(s.AwaitingParams(setup, own, answer.coins), (effects.SendMessage(setup.run, params),))
+    return Step(s.AwaitingParams(setup, own, answer.coins), (f.SendMessage(setup.run, params),))
 
 
 def _lock_input(outpoint: OutPoint, previous: bytes) -> LockInput:
@@ -213,7 +214,7 @@ def _on_params(state: s.AwaitingParams, message: m.Params) -> Step:
     draft = Draft(terms=setup.terms, announcement=setup.announcement, maker=maker, taker=taker)
     change_of(theirs.funder, setup.terms.margin(setup.role.other), draft.costs, setup.terms.fee_rate)
     outputs = tuple((coin.outpoint, coin.output) for coin in theirs.funder.inputs)
-    return Step(s.CheckingInputs(setup, draft, state.previous), (effects.CheckInputs(setup.cfd_id, outputs),))
+    return Step(s.CheckingInputs(setup, draft, state.previous), (f.CheckInputs(setup.cfd_id, outputs),))
 
 
 def _their_party(message: m.Params) -> Party:
@@ -245,7 +246,7 @@ def _on_inputs_checked(state: s.CheckingInputs, answer: inputs.InputsChecked) ->
     agreement = m.Agreement(state.setup.cfd_id, state.draft.fingerprint)
     return Step(
         s.AwaitingAgreement(state.setup, state.draft, state.previous),
-        (effects.SendMessage(state.setup.run, agreement),),
+        (f.SendMessage(state.setup.run, agreement),),
     )
 
 
@@ -255,7 +256,7 @@ def _on_agreement(state: s.AwaitingAgreement, message: m.Agreement) -> Step:
     job = signing.sign_cets_job(state.draft, state.setup.keys, state.setup.aux)
     return Step(
         s.SigningCets(state.setup, state.draft, state.previous),
-        (effects.SignCets(state.setup.cfd_id, job),),
+        (f.SignCets(state.setup.cfd_id, job),),
     )
 
 
@@ -268,7 +269,7 @@ def _on_cets_signed(state: s.SigningCets, answer: inputs.CetsSigned) -> Step:
     message = m.Signatures(setup.cfd_id, ours.commit, ours.refund, answer.signatures)
     return Step(
         s.AwaitingSignatures(setup, state.draft, state.previous, ours),
-        (effects.SendMessage(setup.run, message),),
+        (f.SendMessage(setup.run, message),),
     )
 
 
@@ -287,7 +288,7 @@ def _on_signatures(state: s.AwaitingSignatures, message: m.Signatures) -> Step:
     )
     return Step(
         s.VerifyingCets(setup, dlc, message.cets, state.previous),
-        (effects.VerifyCets(setup.cfd_id, job),),
+        (f.VerifyCets(setup.cfd_id, job),),
     )
 
 
@@ -310,7 +311,7 @@ def _sign_lock(state: s.VerifyingCets | s.AwaitingFirstLockSignatures, theirs: t
     psbt = unsigned_psbt(draft.lock, draft.lock_spent, previous)
     return Step(
         s.SigningLock(state.setup, state.dlc, state.cets, theirs),
-        (effects.SignLock(state.setup.cfd_id, psbt),),
+        (f.SignLock(state.setup.cfd_id, psbt),),
     )
 
 
@@ -334,13 +335,13 @@ def _on_lock_signed(state: s.SigningLock, answer: inputs.LockInputsSigned) -> St
         except PeerViolation:
             return _refused(setup, "could not sign the lock")
     lock = signing.fill_lock(draft, draft.lock, own, setup.role)
-    send = effects.SendMessage(setup.run, m.LockSignatures(setup.cfd_id, own))
+    send = f.SendMessage(setup.run, m.LockSignatures(setup.cfd_id, own))
     if setup.role is Role.TAKER:
         waiting = s.AwaitingLastLockSignatures(setup, state.dlc, own)
         return Step(waiting, (send,), (LockSigned(state.dlc, state.cets, lock),))
     whole = signing.fill_lock(draft, lock, state.theirs, Role.TAKER)
     outcomes = (LockSigned(state.dlc, state.cets, lock), LockCompleted(whole))
-    return Step(s.Finished(setup), (send, effects.CloseStream(setup.run)), outcomes)
+    return Step(s.Finished(setup), (send, f.CloseStream(setup.run)), outcomes)
 
 
 def _on_lock_signing_failed(state: s.SigningLock, answer: inputs.LockSigningFailed) -> Step:
@@ -351,7 +352,7 @@ def _on_lock_signing_failed(state: s.SigningLock, answer: inputs.LockSigningFail
 def _on_last_lock_signatures(state: s.AwaitingLastLockSignatures, message: m.LockSignatures) -> Step:
     lock = _check_lock_witnesses(state.dlc, message.witnesses)
     whole = signing.fill_lock(state.dlc.draft, lock, state.own_witnesses, state.setup.role)
-    return Step(s.Finished(state.setup), (effects.CloseStream(state.setup.run),), (LockCompleted(whole),))
+    return Step(s.Finished(state.setup), (f.CloseStream(state.setup.run),), (LockCompleted(whole),))
 
 
 _HANDLERS: Final[dict[tuple[type, type], Callable[[Any, Any], Step]]] = {

@@ -1,0 +1,66 @@
+"""What the user (or the user's program) asks for. The engine may refuse with `RuleViolation`."""
+
+from attrs import field, frozen
+
+from cfd_core.cfd.offer import Offer
+from cfd_core.values import CfdId, OfferId, PeerId, Position
+
+
+@frozen
+class PublishOffer:
+    """Maker: offer this to all takers."""
+
+    offer: Offer
+
+
+@frozen
+class WithdrawOffer:
+    """Maker: take no more orders on this offer."""
+
+    offer: OfferId
+
+
+@frozen
+class LearnOffers:
+    """Taker: a maker's present offers; they replace its earlier ones."""
+
+    maker: PeerId
+    offers: tuple[Offer, ...]
+
+
+@frozen
+class TakeOffer:
+    """Taker: order `quantity` contracts of a maker's offer, going `position`."""
+
+    maker: PeerId
+    offer: OfferId
+    position: Position
+    quantity: int
+    leverage: int
+    entropy: bytes = field(repr=False)
+    """32 fresh random bytes."""
+
+
+@frozen
+class AcceptOrder:
+    """Maker: take an order that the policy left to a person."""
+
+    cfd_id: CfdId
+
+
+@frozen
+class RejectOrder:
+    """Maker: do not take it; the taker is told `reason`."""
+
+    cfd_id: CfdId
+    reason: str
+
+
+@frozen
+class ForceClose:
+    """Publish the commit now; the CET follows after its timelock and the attestation."""
+
+    cfd_id: CfdId
+
+
+Command = PublishOffer | WithdrawOffer | LearnOffers | TakeOffer | AcceptOrder | RejectOrder | ForceClose
