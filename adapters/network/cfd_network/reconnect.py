@@ -1,6 +1,7 @@
 """Keep one dialled connection up."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
@@ -10,6 +11,8 @@ from attrs.validators import ge, gt
 from cfd_core.values import PeerId, Timestamp
 from cfd_network.errors import Disconnected, TransportError
 from cfd_network.transport import Address, Connection, Stream, Transport
+
+log = logging.getLogger("cfd_network")
 
 
 class LinkState(Enum):
@@ -134,6 +137,9 @@ class ReconnectingLink:
             connection = await self._transport.dial(self._address, self._peer)
         except TransportError as error:
             return str(error), -1
+        except Exception as error:
+            log.exception("dialling %s failed in a way it must not", self._peer)
+            return f"our own fault ({type(error).__name__})", -1
         begun = self._clock()
         self._connection = connection
         self._up.set()
@@ -147,4 +153,7 @@ class ReconnectingLink:
 
     def _tell(self, state: LinkState, reason: str) -> None:
         self._health = LinkHealth(state, reason, self._clock())
-        self._on_change(self._health)
+        try:
+            self._on_change(self._health)
+        except Exception:
+            log.exception("a callback for link changes failed")

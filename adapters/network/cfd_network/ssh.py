@@ -50,7 +50,7 @@ class SshTransport(Switchboard):
                 return await self._dial(address, us)
         except TimeoutError:
             raise DialFailed(f"{address}: no answer within {self.limits.dial:g} s") from None
-        except (asyncssh.Error, OSError) as error:
+        except Exception as error:  # AsyncSSH passes on whatever a hostile answer made it stumble over
             raise us.failure(address, error) from error
 
     async def _dial(self, address: Address, us: "_Dialler") -> SshLink:
@@ -119,9 +119,9 @@ class _Dialler(asyncssh.SSHClient):
             return DialFailed(f"{address}: the peer refused our key")
         if isinstance(error, asyncssh.ChannelListenError):
             return DialFailed(f"{address}: the peer does not take our protocols")
-        if isinstance(error, asyncssh.Error):
-            return DialFailed(f"{address}: no understanding ({type(error).__name__})")
-        return DialFailed(f"{address}: {error.strerror if isinstance(error, OSError) and error.strerror else error}")
+        if isinstance(error, OSError):
+            return DialFailed(f"{address}: {error.strerror or error}")
+        return DialFailed(f"{address}: no understanding ({type(error).__name__})")
 
 
 class _Listener(asyncssh.SSHServer):

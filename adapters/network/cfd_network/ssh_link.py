@@ -43,7 +43,7 @@ class SshLink(Link):
     # The dialler's side.
 
     async def announce_protocols(self) -> None:
-        """Tell the listener which protocols we serve. `asyncssh.Error` if it is not one of ours."""
+        """Tell the listener which protocols we serve. `asyncssh.ChannelListenError` if it is not one of ours."""
         await asyncio.gather(*(self._announce(name) for name in self.board.protocols))
         await self._announce(READY)
 
@@ -123,7 +123,7 @@ class SshLink(Link):
         except TimeoutError:
             self.abort(f"no answer to a new stream for {self._limits.open:g} s")
             raise Disconnected(self._end) from None
-        except (asyncssh.Error, OSError) as error:
+        except Exception as error:  # see `SshTransport.dial`
             raise self._refusal(protocol, error) from None
         if session.stream is None:
             raise StreamRefused("the peer asks for absurdly small packets")

@@ -55,7 +55,7 @@ class Switchboard(ABC):
         self._address = None
         await self._stop_listening()
         await asyncio.gather(*(link.close() for link in tuple(self._links)))
-        tasks = tuple(self._tasks)
+        tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -116,6 +116,7 @@ async def _serve(stream: FrameStream, handler: Handler) -> None:
         await handler(stream)
         failed = False
     except Disconnected as error:
+        failed = False
         log.debug("%s with %s ended: %s", stream.protocol, stream.peer, error)
     except TransportError as error:
         log.warning("%s with %s: %s", stream.protocol, stream.peer, error)

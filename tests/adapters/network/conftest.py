@@ -91,9 +91,7 @@ async def _net(kind: str) -> AsyncIterator[Net]:
     async with asyncio.timeout(20):
         for node in made.made:
             await node.close()
-    await until(
-        lambda: not {task for task in asyncio.all_tasks() - before - {asyncio.current_task()} if not task.done()}
-    )
+    await until(lambda: not asyncio.all_tasks() - before - {asyncio.current_task()})
 
 
 @pytest.fixture
