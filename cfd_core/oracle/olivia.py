@@ -87,7 +87,7 @@ def _decode_descriptor(descriptor: dict[str, Any]) -> int:
         raise forged("the event's digits are not binary")
     digits: int = member(descriptor, "n_digits", int, "descriptor")
     if not 1 <= digits <= MAX_DIGITS:
-        raise forged(f"the event has {digits:.60g} digits, not 1 to {MAX_DIGITS}")
+        raise forged(f"the event has {digits!s:.20} digits, not 1 to {MAX_DIGITS}")
     return digits
 
 
