@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Self
 
@@ -172,6 +173,10 @@ class EmbeddedChain:
         with self._lock:
             return Sats(sum(coin.out.sats for _, coin in self._ledger.coins_of(name)))
 
+    def standing_still(self) -> AbstractContextManager[bool]:
+        """While it is held, no other thread changes the chain: for answers made of several questions."""
+        return self._lock
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after every change; the result ends that."""
         with self._lock:
@@ -215,9 +220,9 @@ class EmbeddedChain:
         The first takes `transactions` (raw, parents first; default: the mempool, as much as fits) and has the time
         `time`. `BlockRefused` if the engine calls a block invalid; the blocks before it stay.
         """
+        chosen = None if transactions is None else [parse_tx(raw) for raw in transactions]
+        script = OWN_SCRIPT if script_pubkey is None else script_pubkey
         with self._lock:
-            chosen = None if transactions is None else [parse_tx(raw) for raw in transactions]
-            script = OWN_SCRIPT if script_pubkey is None else script_pubkey
             try:
                 return [
                     self._mine_one(script, chosen if n == 0 else None, time if n == 0 else None) for n in range(count)

@@ -70,7 +70,10 @@ class ElectrumSession(RPCSession):  # type: ignore[misc]
         await super().connection_lost()
 
     async def handle_request(self, request: Any) -> Any:
-        return await handler_invocation(self._methods.get(request.method), request)()
+        answer = handler_invocation(self._methods.get(request.method), request)
+        # no handler waits for anything, so the lock is held for the one answer only
+        with self._chain.standing_still():
+            return await answer()
 
     def wake(self) -> None:
         """The chain changed."""

@@ -1,0 +1,84 @@
+"""One seam for tests and demos: make blocks and give money, whatever the regtest network is made of."""
+
+from typing import Protocol, Self
+
+from cfd_core.bitcoin.scripts import script_of_address
+from cfd_core.values import Network, Txid
+from cfd_regtest.chain import EmbeddedChain
+from cfd_regtest.electrum_server import ElectrumServer
+
+FIRST_BLOCKS = 120
+"""Enough for twenty matured coinbases, so that a test may fund twenty wallets in one block."""
+
+
+class ChainControl(Protocol):
+    """The hand of God on a regtest network with an Electrum server.
+
+    When a method returns, the Electrum server shows its effect, so that a client that asks next sees it.
+    """
+
+    @property
+    def electrum(self) -> tuple[str, int]:
+        """Host and port of the Electrum server (TCP without TLS)."""
+        ...
+
+    async def height(self) -> int:
+        """Height of the best block."""
+        ...
+
+    async def mine(self, count: int = 1) -> None:
+        """Add blocks; the first confirms what waits in the mempool."""
+        ...
+
+    async def fund(self, to: str | bytes, sats: int) -> Txid:
+        """Pay to a segwit address or an output script; the payment waits for a block."""
+        ...
+
+    async def reorg(self, depth: int) -> None:
+        """Replace the last `depth` blocks by `depth + 1` empty ones; their transactions wait for a block again."""
+        ...
+
+
+def as_script(to: str | bytes) -> bytes:
+    """The output script of an address, or the script itself; `DecodeError` for an address of another network."""
+    return script_of_address(to, Network.REGTEST) if isinstance(to, str) else to
+
+
+class EmbeddedControl:
+    """An `EmbeddedChain` behind an `ElectrumServer`, as an async context manager; both end with it.
+
+    Entering mines the first blocks, so that `fund` has money to give.
+    """
+
+    def __init__(self, *, start_time: int | None = None) -> None:
+        self.chain = EmbeddedChain(start_time=start_time)
+        self.server = ElectrumServer(self.chain)
+
+    async def __aenter__(self) -> Self:
+        try:
+            self.chain.mine(FIRST_BLOCKS)
+            await self.server.start()
+        except BaseException:
+            self.chain.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.server.stop()
+        self.chain.close()
+
+    @property
+    def electrum(self) -> tuple[str, int]:
+        return self.server.host, self.server.port
+
+    async def height(self) -> int:
+        return self.chain.height
+
+    async def mine(self, count: int = 1) -> None:
+        self.chain.mine(count)
+
+    async def fund(self, to: str | bytes, sats: int) -> Txid:
+        return self.chain.fund(as_script(to), sats)
+
+    async def reorg(self, depth: int) -> None:
+        self.chain.reorg(depth)
