@@ -121,7 +121,9 @@ class OracleServer:
         self.book.attest(event_id, price)
 
     async def start(self) -> None:
-        """Listen; returns when requests are served. OSError when the port is taken."""
+        """Listen; returns when requests are served. OSError when the port is taken, RuntimeError when running."""
+        if self._running is not None:
+            raise RuntimeError("the oracle server is running already")
         listener = socket.create_server(("127.0.0.1", self._port))
         config = uvicorn.Config(
             oracle_app(self.book),
