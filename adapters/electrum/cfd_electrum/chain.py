@@ -67,6 +67,7 @@ class ElectrumChain:
         self._transactions = Transactions(cache_bytes)
         self._watcher = Watcher(self._transactions, retry_seconds)
         self._watcher.on_outpoint = on_outpoint
+        self._watcher.on_trouble = self._tell_health
         self.on_tip, self.on_health = on_tip, on_health
         self._tip: Tip | None = None
         self._tip_heard = False
@@ -282,6 +283,9 @@ class ElectrumChain:
 
     def _become(self, state: State, reason: str) -> None:
         self._state, self._reason, self._since = state, reason, self._clock()
+        self._tell_health()
+
+    def _tell_health(self) -> None:
         if self.on_health is not None:
             try:
                 self.on_health(self.health)

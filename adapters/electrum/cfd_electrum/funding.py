@@ -39,7 +39,7 @@ async def _coin_problems(
     unspent = await connection.ask(answers.unspent, "blockchain.scripthash.listunspent", scripthash)
     coin = unspent.get(outpoint)
     if coin is None:
-        return [f"{outpoint}: spent"]
+        return [f"{outpoint}: spent, or not seen by the server"]
     if coin.height == 0:
         return [f"{outpoint}: not confirmed"]
     if coin.sats != output.sats:

@@ -9,10 +9,10 @@ from typing import Final
 from attrs import define, field
 
 from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.inputs import OutpointReport, Spend
 from cfd_core.values import OutPoint, Txid
 from cfd_electrum import answers
 from cfd_electrum.errors import ServerMisbehaved, ServerRefused
-from cfd_electrum.reports import OutpointReport, Spend
 from cfd_electrum.server import ServerConnection
 from cfd_electrum.transactions import Known, Transactions
 
@@ -41,7 +41,9 @@ class Watcher:
 
     def __init__(self, transactions: Transactions, retry_seconds: float) -> None:
         self.on_outpoint: OnOutpoint | None = None
+        self.on_trouble: Callable[[], None] | None = None
         self.troubles: dict[str, str] = {}
+        """Scripthash -> why it cannot be watched at present; `on_trouble` says that this changed."""
         self._transactions = transactions
         self._retry_seconds = retry_seconds
         self._scripts: dict[str, _Watched] = {}
@@ -113,9 +115,18 @@ class Watcher:
 
     def _retry(self, watched: _Watched, trouble: str) -> None:
         _log.warning("cannot watch script %s: %s", watched.script.hex(), trouble)
-        self.troubles[watched.scripthash] = trouble
+        self._trouble(watched, trouble)
         watched.seen = _UNKNOWN
         asyncio.get_running_loop().call_later(self._retry_seconds, self._mark, watched)
+
+    def _trouble(self, watched: _Watched, trouble: str | None) -> None:
+        if self.troubles.get(watched.scripthash) == trouble:
+            return
+        self.troubles.pop(watched.scripthash, None)
+        if trouble is not None:
+            self.troubles[watched.scripthash] = trouble
+        if self.on_trouble is not None:
+            self.on_trouble()
 
     async def _refresh(self, connection: ServerConnection, watched: _Watched) -> None:
         if not watched.told:
@@ -127,13 +138,13 @@ class Watcher:
                 watched.latest = status
         if watched.latest != watched.seen or None in watched.told.values():
             await self._work_through_history(connection, watched)
-        self.troubles.pop(watched.scripthash, None)
+        self._trouble(watched, None)
 
     async def _forget(self, connection: ServerConnection, watched: _Watched) -> None:
         if self._scripts.get(watched.scripthash) is not watched:
             return
         del self._scripts[watched.scripthash]
-        self.troubles.pop(watched.scripthash, None)
+        self._trouble(watched, None)
         if watched.latest != _UNKNOWN:
             with suppress(ServerRefused):  # servers older than protocol 1.4.2 do not know how
                 await connection.ask(answers.anything, "blockchain.scripthash.unsubscribe", watched.scripthash)

@@ -1,0 +1,216 @@
+"""The one door to bdkpython: an opened wallet, blocking, to be used from one thread.
+
+Nothing is durable in BDK before `persist`; every method here persists before it returns.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Final, Self
+
+import bdkpython as bdk
+
+from cfd_core.values import Network, OutPoint, Sats, Secret, Txid
+from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError
+from cfd_wallet.values import Coin
+
+STOP_GAP: Final = 50
+BATCH: Final = 20
+_NETWORKS: Final = {
+    Network.REGTEST: bdk.Network.REGTEST,
+    Network.SIGNET: bdk.Network.SIGNET,
+    Network.TESTNET4: bdk.Network.TESTNET4,
+    Network.MAINNET: bdk.Network.BITCOIN,
+}
+_LOCK_SCRIPT: Final = bytes.fromhex("0020") + bytes(32)
+_CHANGE_SCRIPT: Final = bytes.fromhex("0014") + bytes(20)
+"""Stand-ins while coins are chosen: only their lengths matter."""
+_FUNDS: Final = re.compile(r"([0-9.]+) BTC available of ([0-9.]+) BTC needed")
+
+
+class ElectrumLink:
+    """The network side: may block for long, so it has a thread of its own."""
+
+    def __init__(self, url: str, timeout: int) -> None:
+        self._url, self._timeout = url, timeout
+        self._client: Any = None
+
+    def fetch(self, request: Any, *, everything: bool) -> Any:
+        """Run a scan or sync request; `SyncFailed` with the reason."""
+        try:
+            if self._client is None:
+                self._client = bdk.ElectrumClient(self._url, timeout=self._timeout, retry=1)
+            if everything:
+                return self._client.full_scan(request, STOP_GAP, BATCH, True)
+            return self._client.sync(request, BATCH, True)
+        except Exception as error:  # bdkpython has a dozen unrelated classes, and panics are one more
+            self._client = None
+            raise SyncFailed(f"{self._url}: {_named(error)}") from error
+
+
+class OpenWallet:
+    """BIP 84 descriptors, SQLite or memory."""
+
+    def __init__(self, wallet: Any, persister: Any, network: Any) -> None:
+        self._wallet, self._persister, self._network = wallet, persister, network
+
+    @classmethod
+    def open(cls, xprv: Secret, network: Network, path: Path | None) -> Self:
+        """Open the file, or create it; `WalletError` for a wrong seed or a broken file, which stays as it is."""
+        external, internal = _descriptors(xprv, network)
+        wanted = _NETWORKS[network]
+        try:
+            persister = bdk.Persister.new_in_memory() if path is None else bdk.Persister.new_sqlite(str(path))
+            wallet = _load(external, internal, persister) if path is not None else None
+            if wallet is None:
+                wallet = bdk.Wallet(external, internal, wanted, persister)
+                wallet.persist(persister)
+        except bdk.LoadWithPersistError.InvalidChangeSet:
+            raise WalletError(f"the wallet file {path} belongs to another seed or network") from None
+        except Exception as error:
+            raise WalletError(f"the wallet file {path} cannot be opened: {_named(error)}") from error
+        if wallet.network() != wanted:
+            raise WalletError(f"the wallet file {path} belongs to another network")
+        return cls(wallet, persister, wanted)
+
+    def start_sync(self) -> tuple[Any, bool]:
+        """A request for `ElectrumLink.fetch`, and whether it is the first, which looks at unrevealed addresses too."""
+        if self._wallet.latest_checkpoint().height == 0:
+            return self._wallet.start_full_scan().build(), True
+        return self._wallet.start_sync_with_revealed_spks().build(), False
+
+    def apply(self, update: Any) -> None:
+        try:
+            self._wallet.apply_update(update)
+        except Exception as error:
+            raise SyncFailed(f"the server's answers do not fit together: {_named(error)}") from error
+        self._persist()
+
+    def address(self) -> str:
+        return str(self._reveal(bdk.KeychainKind.EXTERNAL))
+
+    def script(self, *, change: bool = False) -> bytes:
+        """A fresh script of ours."""
+        keychain = bdk.KeychainKind.INTERNAL if change else bdk.KeychainKind.EXTERNAL
+        return bytes(self._reveal(keychain).script_pubkey().to_bytes())
+
+    def balance(self) -> tuple[Sats, Sats]:
+        """Confirmed and mature, everything else."""
+        balance = self._wallet.balance()
+        confirmed = balance.confirmed.to_sat()
+        return Sats(confirmed), Sats(balance.total.to_sat() - confirmed)
+
+    def worth(self, outpoints: set[OutPoint]) -> Sats:
+        """The sum of those that are confirmed and unspent."""
+        return Sats(
+            sum(
+                output.txout.value.to_sat()
+                for output in self._wallet.list_unspent()
+                if _outpoint(output.outpoint) in outpoints and output.chain_position.is_confirmed()
+            )
+        )
+
+    def select(self, amount: Sats, fee_rate: int, taken: set[OutPoint]) -> tuple[Coin, ...]:
+        """Few confirmed coins worth `amount` plus a transaction that moves it; none of `taken`."""
+        builder = (
+            bdk.TxBuilder()
+            .add_recipient(bdk.Script(_LOCK_SCRIPT), bdk.Amount.from_sat(amount))
+            .drain_to(bdk.Script(_CHANGE_SCRIPT))
+            .fee_rate(bdk.FeeRate.from_sat_per_vb(fee_rate))
+            .coin_selection(bdk.CoinSelectionAlgorithm.LARGEST_FIRST)
+            .exclude_unconfirmed()
+            .unspendable([_bdk_outpoint(outpoint) for outpoint in sorted(taken)])
+        )
+        try:
+            selected = builder.finish(self._wallet)
+        except (bdk.CreateTxError.CoinSelection, bdk.CreateTxError.InsufficientFunds) as error:
+            raise _insufficient(error, amount) from error
+        except bdk.CreateTxError as error:
+            raise WalletError(f"no coins can be chosen: {_named(error)}") from error
+        return tuple(self.coin(OutPoint.parse(text)) for text in _input_outpoints(selected))
+
+    def coin(self, outpoint: OutPoint) -> Coin:
+        known = self._wallet.get_tx(bdk.Txid.from_string(outpoint.txid))
+        if known is None:
+            raise WalletError(f"the wallet does not know {outpoint}")
+        output = known.transaction.output()[outpoint.vout]
+        raw = bytes(known.transaction.serialize())
+        return Coin(outpoint, Sats(output.value.to_sat()), bytes(output.script_pubkey.to_bytes()), raw)
+
+    def owns(self, outpoint: OutPoint) -> bool:
+        """Did this output, spent or not, ever pay us?"""
+        known = self._wallet.get_tx(bdk.Txid.from_string(outpoint.txid))
+        outputs = known.transaction.output() if known is not None else []
+        return outpoint.vout < len(outputs) and bool(self._wallet.is_mine(outputs[outpoint.vout].script_pubkey))
+
+    def owns_script(self, script: bytes) -> bool:
+        return bool(self._wallet.is_mine(bdk.Script(script)))
+
+    def sign(self, psbt_base64: str) -> str:
+        """Sign and finalise what can be; base64 in and out. Trusts the outputs that the PSBT says it spends."""
+        options = bdk.SignOptions(
+            trust_witness_utxo=True,
+            assume_height=None,
+            allow_all_sighashes=False,
+            try_finalize=True,
+            sign_with_tap_internal_key=True,
+            allow_grinding=True,
+        )
+        psbt = bdk.Psbt(psbt_base64)
+        self._wallet.sign(psbt, options)
+        return str(psbt.serialize())
+
+    def _reveal(self, keychain: Any) -> Any:
+        address = self._wallet.reveal_next_address(keychain).address
+        self._persist()
+        return address
+
+    def _persist(self) -> None:
+        try:
+            self._wallet.persist(self._persister)
+        except Exception as error:
+            raise WalletError(f"the wallet file cannot be written: {_named(error)}") from error
+
+
+def _descriptors(xprv: Secret, network: Network) -> tuple[Any, Any]:
+    kind = bdk.NetworkKind.MAIN if network is Network.MAINNET else bdk.NetworkKind.TEST
+    try:
+        key = bdk.DescriptorSecretKey.from_string(xprv.reveal().decode("ascii"))
+        external = bdk.Descriptor.new_bip84(key, bdk.KeychainKind.EXTERNAL, kind)
+        internal = bdk.Descriptor.new_bip84(key, bdk.KeychainKind.INTERNAL, kind)
+    except Exception:  # from None: the cause may quote the key
+        raise WalletError(f"not a master private key for {network.value}") from None
+    return external, internal
+
+
+def _load(external: Any, internal: Any, persister: Any) -> Any:
+    try:
+        return bdk.Wallet.load(external, internal, persister)
+    except bdk.LoadWithPersistError.CouldNotLoad:  # a new file
+        return None
+
+
+def _input_outpoints(psbt: Any) -> list[str]:
+    # the unsigned transaction is only reachable through extract, which does not ask for signatures
+    inputs = psbt.extract_tx_unchecked_fee_rate().input()
+    return [f"{tx_in.previous_output.txid}:{tx_in.previous_output.vout}" for tx_in in inputs]
+
+
+def _outpoint(outpoint: Any) -> OutPoint:
+    return OutPoint(Txid(str(outpoint.txid)), outpoint.vout)
+
+
+def _bdk_outpoint(outpoint: OutPoint) -> Any:
+    return bdk.OutPoint(txid=bdk.Txid.from_string(outpoint.txid), vout=outpoint.vout)
+
+
+def _insufficient(error: Exception, amount: Sats) -> WalletError:
+    """BDK tells the amounts only in a sentence."""
+    found = _FUNDS.search(str(error))
+    if found is None:
+        return WalletError(f"no coins can be chosen for {amount:,} sats: {_named(error)}")
+    available, needed = (int(text.replace(".", "")) if "." in text else int(text) * 10**8 for text in found.groups())
+    return InsufficientFunds(needed, available)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__} {error}"[:300].strip()
