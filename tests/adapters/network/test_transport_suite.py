@@ -216,6 +216,55 @@ async def test_a_peer_that_never_reads_does_not_block_for_ever(net: Any) -> None
     assert await echo.receive() == b"the link is fine"
 
 
+async def test_a_close_does_not_wait_for_ever_either(net: Any) -> None:
+    async def deaf(stream: Any) -> None:
+        await stream.wait_closed()
+
+    async def pour(stream: Any) -> None:
+        while True:
+            await stream.send(b"x" * 10_000)
+
+    pair = await net.pair(close=0.2, window=64 * KIB, high_water=16 * KIB)
+    pair.maker.on_stream("cfd-deaf@1", deaf)
+    await pair.up()
+    stream = await pair.to_maker.open_stream("cfd-deaf@1")
+    pouring = asyncio.create_task(pour(stream))
+    other = await pair.to_maker.open_stream("cfd-echo@1")
+    for _ in range(20):
+        await other.send(b"x")
+        await other.receive()
+    async with asyncio.timeout(20):
+        await stream.close()
+        assert await stream.wait_closed() == "closed by us"
+        with pytest.raises(Disconnected, match="closed by us"):
+            await pouring
+    await other.send(b"the link is fine")
+    assert await other.receive() == b"the link is fine"
+
+
+async def test_frames_before_an_oversize_one_are_delivered(net: Any) -> None:
+    release, got = asyncio.Event(), asyncio.Queue[Any]()
+
+    async def late(stream: Any) -> None:
+        await release.wait()
+        got.put_nowait(await stream.receive())
+        for _ in range(2):
+            try:
+                await stream.receive()
+            except FrameTooLarge as error:
+                got.put_nowait(str(error))
+
+    maker, taker = net.node("maker", limits=Limits(max_frame=1000)), net.node("taker")
+    maker.on_stream("cfd-late@1", late)
+    link = await taker.dial(await maker.listen("127.0.0.1", 0), maker.local_id)
+    stream = await link.open_stream("cfd-late@1")
+    await stream.send(b"good")
+    await stream.send(b"x" * 1001)
+    release.set()
+    assert await got.get() == b"good"
+    assert [await got.get(), await got.get()] == ["a frame of more than 1,000 bytes"] * 2
+
+
 async def test_a_truncated_last_line_is_never_delivered(net: Any) -> None:
     stream, _, met = await two_limits(net)
     await met.get()
