@@ -1,0 +1,157 @@
+"""The gates, the same here and in CI. `nox -l` lists them; words after `--` go to the program a session runs.
+
+Most sessions share one environment, `.nox/workshop`, made when first needed and brought up to date when a
+distribution's or this file's or the constraints' text changes. Only `core_alone` and `regtest` have their own.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "tests", "core_alone", "docs"]
+
+HERE = Path(__file__).parent
+CONSTRAINTS = HERE / "constraints.txt"
+WORKSHOP = HERE / ".nox" / "workshop"
+ADAPTERS = sorted(path.parent for path in HERE.glob("adapters/*/pyproject.toml"))
+CODE = ["cfd_core", *(f"adapters/{path.name}/cfd_{path.name}" for path in ADAPTERS), "tests", "noxfile.py"]
+
+BUILDERS = ["hatchling", "editables"]
+PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
+TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
+TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
+ELECTRUM_SERVER = ["e-x==1.20.0", "plyvel"]
+
+NOT_AVAILABLE = 77
+"""Exit code of `regtest` when the real node or the Electrum server cannot be had here; not a failure of ours."""
+
+
+@nox.session(venv_backend="none")
+def demo(session: nox.Session) -> None:
+    """Two nodes open a CFD and settle it on the recorded oracle event."""
+    _prepare(session, "program")
+    _run(session, "cfd", "demo", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Every test that needs no outside node."""
+    _prepare(session, "program", "tools")
+    _run(session, "pytest", "-n", "2", "-m", "not realnode", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Strict types of code, tests and this file."""
+    _prepare(session, "program", "tools")
+    _run(session, "mypy", "--strict", *(session.posargs or CODE))
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Style, and who may import whom."""
+    _prepare(session, "program", "tools")
+    _run(session, "ruff", "check", ".")
+    _run(session, "ruff", "format", "--check", ".")
+    _run(session, "lint-imports", "--no-logo")
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """The documents' links resolve and their Python runs."""
+    _prepare(session, "program", "tools")
+    _run(session, "pytest", "-W", "error", "tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
+    _prepare(session, "program", "tools")
+    folder = HERE / "bench-results"
+    folder.mkdir(exist_ok=True)
+    results = []
+    for program in sorted(HERE.glob("tests/bench/bench_*.py")):
+        result = folder / f"{program.stem}.json"
+        result.unlink(missing_ok=True)
+        _run(session, "python", str(program), "-o", str(result), *session.posargs)
+        results.append(str(result))
+    _run(session, "python", "-m", "pyperf", "show", *results)
+
+
+@nox.session(reuse_venv=False)
+def core_alone(session: nox.Session) -> None:
+    """The core's wheel, in an environment with nothing else, imports and brought no IO along."""
+    folder = Path(session.create_tmp())
+    session.env["PIP_CONSTRAINT"] = str(CONSTRAINTS)  # reaches the isolated build environment too
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(HERE))
+    (wheel,) = folder.glob("cfd_core-*.whl")
+    session.install(str(wheel))
+    with session.chdir(tempfile.gettempdir()):
+        session.run("python", "-I", str(HERE / "tests/core_alone/check_core_alone.py"))
+
+
+@nox.session
+def regtest(session: nox.Session) -> None:
+    """The adapters' tests and the demo against a real bitcoind and ElectrumX; exit code 77 if they cannot be had."""
+    _pip(session, session.bin, *BUILDERS)
+    _pip(session, session.bin, "--no-build-isolation", *PROGRAM, *TOOLS)
+    try:
+        _pip(session, session.bin, *ELECTRUM_SERVER)
+    except nox.command.CommandFailed:
+        _give_up(session, "ElectrumX cannot be installed here")
+    run_real = ["python", "-m", "cfd_regtest.run_real", "--"]
+    try:
+        session.run(*run_real, "pytest", "-m", "realnode", *session.posargs, env={"CFD_REALNODE": "1"})
+    except nox.command.CommandFailed as failure:
+        if getattr(failure, "returncode", None) == NOT_AVAILABLE:
+            _give_up(session, "bitcoind or ElectrumX cannot be had or started here")
+        raise
+    session.run(*run_real, "cfd", "demo", "--electrum", "{electrum}", "--bitcoind", "{bitcoind}")
+
+
+def _give_up(session: nox.Session, reason: str) -> NoReturn:
+    session.warn(reason)
+    sys.exit(NOT_AVAILABLE)
+
+
+def _prepare(session: nox.Session, *groups: str) -> None:
+    """Bring the workshop's groups up to date; what is up to date costs nothing."""
+    if not (WORKSHOP / "bin" / "python").exists():
+        session.run(sys.executable, "-m", "virtualenv", "-q", str(WORKSHOP), external=True)
+    wanted = _fingerprint()
+    for group in groups:
+        stamp = WORKSHOP / f"has-{group}"
+        if stamp.exists() and stamp.read_text() == wanted:
+            continue
+        if group == "program":
+            _pip(session, WORKSHOP / "bin", *BUILDERS)
+            _pip(session, WORKSHOP / "bin", "--no-build-isolation", *PROGRAM)
+        else:
+            _pip(session, WORKSHOP / "bin", *TOOLS)
+        stamp.write_text(wanted)
+
+
+def _fingerprint() -> str:
+    """What the workshop depends on; another value means that it must be looked over."""
+    files = [HERE / "pyproject.toml", *(path / "pyproject.toml" for path in ADAPTERS), CONSTRAINTS, Path(__file__)]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _pip(session: nox.Session, binaries: str | Path, *arguments: str) -> None:
+    command = [str(Path(binaries) / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    session.run(*command, "-c", str(CONSTRAINTS), *arguments, external=True)
+
+
+def _run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the workshop, and let programs that it starts find their siblings."""
+    path = os.pathsep.join([str(WORKSHOP / "bin"), os.environ.get("PATH", os.defpath)])
+    session.run(str(WORKSHOP / "bin" / program), *arguments, env={"PATH": path}, external=True)
