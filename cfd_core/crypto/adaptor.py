@@ -7,8 +7,8 @@ nonce k: R' = k*G, R = k*Y, r = x(R) mod ORDER, s' = (m + r*x) / k, and (e, s) p
 Every step that depends on a secret, and how it is done (libsecp256k1, constant time, unless it says otherwise):
 
 - the nonces k (of the signature) and a (of the proof): tagged hashes over the masked key, as libsecp256k1-zkp derives
-  them. SHA-256 is `hashlib`'s; the mask is one XOR of two 256-bit integers and the reduction modulo ORDER one remainder
-  (Python integers: fixed size but for leading zeros, and what goes in is a hash);
+  them. SHA-256 is `hashlib`'s, the mask one XOR of two 256-bit Python integers. A hash that is no valid scalar (once in
+  2^128) is refused, not reduced;
 - k*G, a*G: key generation. k*Y, a*Y: the ECDH call, its "hash" handing out the point, which is checked to be on the
   curve when it comes back;
 - m + r*x and s = a + e*k: the library's scalar arithmetic on secret keys;
@@ -19,13 +19,14 @@ Every step that depends on a secret, and how it is done (libsecp256k1, constant 
 `encrypt_sign` checks what it made through the equation of s': k * s' must be m + r*x, in scalars. That costs under 1 %;
 the whole `verify` would double the price. The counterparty runs `verify` before anything depends on the signature.
 
-All of `verify` and `recover` works on values the other side knows and runs in variable time.
+All of `verify`, `verify_each` and `recover` works on values the other side knows and runs in variable time.
 
 `aux` is 32 bytes of fresh randomness per run. Nonces are safe without (they bind key, point and digest); with it, a
 computer that miscalculates once and then repeats the job does not give two signatures on one nonce.
 """
 
 import hashlib
+from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
@@ -85,13 +86,24 @@ def verify(signature: bytes, key: Point, encryption_point: Point, digest: bytes)
 
     The specification's two equations, exactly. False if one fails; `DecodeError` if the bytes are malformed.
     """
-    if len(digest) != 32:
-        raise RuleViolation(f"a digest has 32 bytes, not {len(digest)}")
-    parts = _parse(signature)
-    try:
-        return _signed(parts, key, digest) and _proved(parts, signature, encryption_point)
-    except PointAtInfinity:
-        return False
+    return verify_each([signature], key, [encryption_point], [digest])[0]
+
+
+def verify_each(
+    signatures: Sequence[bytes], key: Point, encryption_points: Sequence[Point], digests: Sequence[bytes]
+) -> list[bool]:
+    """`verify` for many signatures of one key, an answer each; an eighth faster, for they share one modular inverse.
+
+    `DecodeError` if any is malformed, `RuleViolation` if there are not as many points and digests as signatures.
+    """
+    if not len(signatures) == len(encryption_points) == len(digests):
+        raise RuleViolation("each adaptor signature needs one encryption point and one digest")
+    parts = [_parse(signature) for signature in signatures]
+    inverses = _inverses([part.s for part in parts])
+    return [
+        _valid(part, inverse, key, point, digest)
+        for part, inverse, point, digest in zip(parts, inverses, encryption_points, digests, strict=True)
+    ]
 
 
 def decrypt(signature: bytes, secret: Secret) -> bytes:
@@ -138,7 +150,7 @@ def _x_scalar(point: Point) -> int:
 
 def _nonce(prefix: bytes, secret: bytes, mask: bytes, context: bytes) -> Secret:
     masked = _bytes32(int.from_bytes(secret, "big") ^ int.from_bytes(mask, "big"))
-    return Secret(_bytes32(_reduced(hashlib.sha256(prefix + masked + context).digest())))
+    return Secret(hashlib.sha256(prefix + masked + context).digest())
 
 
 def _sign(key: Secret, nonce_secret: Secret, nonce: Point, base_nonce: Point, digest: bytes) -> bytes:
@@ -168,14 +180,21 @@ def _challenge(statement: bytes, commitment: Point, encrypted_commitment: Point)
     return _reduced(hashlib.sha256(_PROOF + statement + commitment.encode() + encrypted_commitment.encode()).digest())
 
 
-def _signed(parts: _Parts, key: Point, digest: bytes) -> bool:
-    """(m/s')*G + (r/s')*X == R', the sign of R' included."""
-    inverse = pow(parts.s, -1, ORDER)
-    factor = parts.r * inverse % ORDER
-    return key.mul_add_public(factor, _reduced(digest) * inverse % ORDER) == parts.base_nonce
+def _valid(parts: _Parts, inverse: int, key: Point, encryption_point: Point, digest: bytes) -> bool:
+    if len(digest) != 32:
+        raise RuleViolation(f"a digest has 32 bytes, not {len(digest)}")
+    try:
+        return _signed(parts, inverse, key, digest) and _proved(parts, encryption_point)
+    except PointAtInfinity:
+        return False
 
 
-def _proved(parts: _Parts, signature: bytes, encryption_point: Point) -> bool:
+def _signed(parts: _Parts, inverse: int, key: Point, digest: bytes) -> bool:
+    """(m/s')*G + (r/s')*X == R', the sign of R' included; `inverse` is 1/s'."""
+    return key.mul_add_public(parts.r * inverse % ORDER, _reduced(digest) * inverse % ORDER) == parts.base_nonce
+
+
+def _proved(parts: _Parts, encryption_point: Point) -> bool:
     """DLEQ_verify. A zero e or s is as good as a wrong one: nobody can find a challenge for it."""
     e, s = parts.proof_e, parts.proof_s
     if e == 0 or s == 0:
@@ -183,14 +202,29 @@ def _proved(parts: _Parts, signature: bytes, encryption_point: Point) -> bool:
     minus_e = ORDER - e
     commitment = parts.base_nonce.mul_add_public(minus_e, s)
     encrypted = encryption_point.mul_public(_bytes32(s)) + parts.nonce.mul_public(_bytes32(minus_e))
-    statement = signature[33:66] + encryption_point.encode() + signature[:33]
+    statement = parts.base_nonce.encode() + encryption_point.encode() + parts.nonce.encode()
     return _challenge(statement, commitment, encrypted) == e
+
+
+def _inverses(values: Sequence[int]) -> list[int]:
+    """1/v modulo ORDER for each v (none zero), for one inverse and three products each (Montgomery's trick)."""
+    before = [1]
+    for value in values:
+        before.append(before[-1] * value % ORDER)
+    rest = pow(before.pop(), -1, ORDER)
+    inverses = []
+    for value, product in zip(reversed(values), reversed(before), strict=True):
+        inverses.append(rest * product % ORDER)
+        rest = rest * value % ORDER
+    return inverses[::-1]
 
 
 def _parse(signature: bytes) -> _Parts:
     if len(signature) != SIZE:
         raise DecodeError(f"an adaptor signature has {SIZE} bytes, not {len(signature)}")
-    s, e, proof_s = (int.from_bytes(signature[at : at + 32], "big") for at in (66, 98, 130))
+    s = int.from_bytes(signature[66:98], "big")
+    e = int.from_bytes(signature[98:130], "big")
+    proof_s = int.from_bytes(signature[130:], "big")
     if not 0 < s < ORDER or e >= ORDER or proof_s >= ORDER:
         raise DecodeError("a scalar of the adaptor signature is out of range")
     nonce, base_nonce = Point.parse(signature[:33]), Point.parse(signature[33:66])

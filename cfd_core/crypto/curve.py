@@ -22,6 +22,8 @@ ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_
 """The number of points of secp256k1; scalars count modulo this."""
 
 _CTX: Final[Any] = GLOBAL_CONTEXT.ctx
+_new: Final[Any] = ffi.new
+_buffer: Final[Any] = ffi.buffer
 _PUBKEY: Final[Any] = ffi.typeof("secp256k1_pubkey *")
 _BYTES32: Final[Any] = ffi.typeof("unsigned char[32]")
 _BYTES33: Final[Any] = ffi.typeof("unsigned char[33]")
@@ -31,6 +33,8 @@ _LENGTH: Final[Any] = ffi.typeof("size_t *")
 _ECDSA_SIGNATURE: Final[Any] = ffi.typeof("secp256k1_ecdsa_signature *")
 _RECOVERABLE: Final[Any] = ffi.typeof("secp256k1_ecdsa_recoverable_signature *")
 _ONE: Final = (1).to_bytes(32, "big")
+_CANCELLED: Final = "the points cancel out: their sum is the point at infinity"
+_INVALID: Final = "a secret scalar has 32 bytes and lies between 1 and the group order"
 
 
 class PointAtInfinity(RuleViolation):
@@ -67,7 +71,7 @@ class Point:
     @classmethod
     def parse(cls, data: bytes) -> "Point":
         """Read the 33-byte compressed encoding of SEC 1; `DecodeError` for anything else. Costs a square root."""
-        raw = ffi.new(_PUBKEY)
+        raw = _new(_PUBKEY)
         if len(data) != 33 or not lib.secp256k1_ec_pubkey_parse(_CTX, raw, data, 33):
             raise DecodeError(f"not a compressed curve point: {data[:65].hex()}")
         return cls(raw, bytes(data))
@@ -85,17 +89,17 @@ class Point:
         raws = [point.raw for point in points]
         if not raws:
             raise RuleViolation("a sum needs at least one point")
-        total = ffi.new(_PUBKEY)
+        total = _new(_PUBKEY)
         if not lib.secp256k1_ec_pubkey_combine(_CTX, total, raws, len(raws)):
-            raise PointAtInfinity("the points cancel out: their sum is the point at infinity")
+            raise PointAtInfinity(_CANCELLED)
         return cls(total)
 
     def encode(self) -> bytes:
         """The 33-byte compressed encoding of SEC 1."""
         if self._encoded is None:
-            output = ffi.new(_BYTES33)
-            lib.secp256k1_ec_pubkey_serialize(_CTX, output, ffi.new(_LENGTH, 33), self.raw, lib.SECP256K1_EC_COMPRESSED)
-            self._encoded = bytes(ffi.buffer(output))
+            output = _new(_BYTES33)
+            lib.secp256k1_ec_pubkey_serialize(_CTX, output, _new(_LENGTH, 33), self.raw, lib.SECP256K1_EC_COMPRESSED)
+            self._encoded = _buffer(output)[:]
         return self._encoded
 
     def x_only(self) -> bytes:
@@ -104,7 +108,7 @@ class Point:
 
     def mul_public(self, scalar: bytes) -> "Point":
         """Multiply by a *public* 32-byte scalar in 1..ORDER-1, in variable time."""
-        raw = ffi.new(_PUBKEY, self.raw[0])
+        raw = _new(_PUBKEY, self.raw[0])
         if len(scalar) != 32 or not lib.secp256k1_ec_pubkey_tweak_mul(_CTX, raw, scalar):
             raise RuleViolation("a scalar has 32 bytes and lies between 1 and the group order")
         return Point(raw)
@@ -119,34 +123,36 @@ class Point:
         encoded = self.encode()
         x = int.from_bytes(encoded[1:], "big")
         r = x % ORDER
-        compact = r.to_bytes(32, "big") + (factor * r % ORDER).to_bytes(32, "big")
+        compact = (r << 256 | factor * r % ORDER).to_bytes(64, "big")
         message = (-base_factor * r % ORDER).to_bytes(32, "big")
-        signature = ffi.new(_RECOVERABLE)
+        signature, raw = _new(_RECOVERABLE), _new(_PUBKEY)
         which = (encoded[0] & 1) | (2 if x >= ORDER else 0)
         lib.secp256k1_ecdsa_recoverable_signature_parse_compact(_CTX, signature, compact, which)
-        raw = ffi.new(_PUBKEY)
         if not lib.secp256k1_ecdsa_recover(_CTX, raw, signature, message):
             raise PointAtInfinity("the factor is zero, or the two products cancel out")
         return Point(raw)
 
     def mul_secret(self, scalar: Secret) -> "Point":
         """Multiply by a *secret* scalar in 1..ORDER-1, in constant time (the library's ECDH)."""
-        output = ffi.new(_BYTES65)
+        output = _new(_BYTES65)
         output[0] = 4
-        if not lib.secp256k1_ecdh(_CTX, output + 1, self.raw, valid_scalar(scalar), _pass_through, ffi.NULL):
-            raise RuntimeError("libsecp256k1 did not multiply")
+        if not lib.secp256k1_ecdh(_CTX, output + 1, self.raw, _sized(scalar), _pass_through, ffi.NULL):
+            raise _refusal(scalar)
         return _parse_uncompressed(output)
 
     def __add__(self, other: "Point") -> "Point":
-        return Point.sum((self, other))
+        raw = _new(_PUBKEY)
+        if not lib.secp256k1_ec_pubkey_combine(_CTX, raw, (self.raw, other.raw), 2):
+            raise PointAtInfinity(_CANCELLED)
+        return Point(raw)
 
     def __neg__(self) -> "Point":
-        raw = ffi.new(_PUBKEY, self.raw[0])
+        raw = _new(_PUBKEY, self.raw[0])
         lib.secp256k1_ec_pubkey_negate(_CTX, raw)
         return Point(raw)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Point) and self.encode() == other.encode()
+        return isinstance(other, Point) and lib.secp256k1_ec_pubkey_cmp(_CTX, self.raw, other.raw) == 0
 
     def __hash__(self) -> int:
         return hash(self.encode())
@@ -156,13 +162,13 @@ class Point:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Both coordinates, so that a worker process reading thousands of points need not take square roots.
-        output = ffi.new(_BYTES65)
-        lib.secp256k1_ec_pubkey_serialize(_CTX, output, ffi.new(_LENGTH, 65), self.raw, lib.SECP256K1_EC_UNCOMPRESSED)
-        return _parse_uncompressed, (bytes(ffi.buffer(output)),)
+        output = _new(_BYTES65)
+        lib.secp256k1_ec_pubkey_serialize(_CTX, output, _new(_LENGTH, 65), self.raw, lib.SECP256K1_EC_UNCOMPRESSED)
+        return _parse_uncompressed, (_buffer(output)[:],)
 
 
 def _parse_uncompressed(data: Any) -> Point:
-    raw = ffi.new(_PUBKEY)
+    raw = _new(_PUBKEY)
     if len(data) != 65 or not lib.secp256k1_ec_pubkey_parse(_CTX, raw, data, 65):
         raise DecodeError("not an uncompressed curve point")
     return Point(raw)
@@ -174,17 +180,31 @@ GENERATOR: Final = Point.parse(bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07
 
 def valid_scalar(scalar: Secret) -> bytes:
     """The bytes of a secret scalar; `RuleViolation` unless they are 32 and spell 1..ORDER-1."""
-    value = scalar.reveal()
-    if len(value) != 32 or not lib.secp256k1_ec_seckey_verify(_CTX, value):
-        raise RuleViolation("a secret scalar has 32 bytes and lies between 1 and the group order")
+    value = _sized(scalar)
+    if not lib.secp256k1_ec_seckey_verify(_CTX, value):
+        raise RuleViolation(_INVALID)
     return value
+
+
+def _sized(scalar: Secret) -> bytes:
+    """The 32 bytes of a scalar, for library calls that check its range themselves."""
+    value = scalar.reveal()
+    if len(value) != 32:
+        raise RuleViolation(_INVALID)
+    return value
+
+
+def _refusal(scalar: Secret) -> Exception:
+    """Why a library call failed: an invalid scalar, or (never, as far as we know) something else."""
+    valid_scalar(scalar)
+    return RuntimeError("libsecp256k1 refused a valid scalar")
 
 
 def public_key(key: Secret) -> Point:
     """`key` * GENERATOR, in constant time."""
-    raw = ffi.new(_PUBKEY)
-    if not lib.secp256k1_ec_pubkey_create(_CTX, raw, valid_scalar(key)):
-        raise RuntimeError("libsecp256k1 did not multiply")
+    raw = _new(_PUBKEY)
+    if not lib.secp256k1_ec_pubkey_create(_CTX, raw, _sized(key)):
+        raise _refusal(key)
     return Point(raw)
 
 
@@ -196,11 +216,11 @@ def scalar_sum(scalars: Iterable[Secret]) -> Secret:
     values = [valid_scalar(scalar) for scalar in scalars]
     if not values:
         raise RuleViolation("a sum needs at least one scalar")
-    total = ffi.new(_BYTES32, values[0])
+    total = _new(_BYTES32, values[0])
     for value in values[1:]:
         if not lib.secp256k1_ec_seckey_tweak_add(_CTX, total, value):
             raise RuleViolation("the scalars cancel out")
-    return Secret(bytes(ffi.buffer(total)))
+    return Secret(_buffer(total)[:])
 
 
 def scalar_mul_add(scalar: Secret, factor: bytes, addend: bytes) -> Secret:
@@ -209,20 +229,19 @@ def scalar_mul_add(scalar: Secret, factor: bytes, addend: bytes) -> Secret:
     `factor` spells 1..ORDER-1 and `addend` 0..ORDER-1 in 32 bytes each; `RuleViolation` for
     others and for a zero result.
     """
-    result = ffi.new(_BYTES32, valid_scalar(scalar))
-    fits = len(factor) == 32 and len(addend) == 32
-    if not fits or not lib.secp256k1_ec_seckey_tweak_mul(_CTX, result, factor):
-        raise RuleViolation("a factor has 32 bytes and lies between 1 and the group order")
-    if not lib.secp256k1_ec_seckey_tweak_add(_CTX, result, addend):
+    result = _new(_BYTES32, _sized(scalar))
+    if len(factor) != 32 or not lib.secp256k1_ec_seckey_tweak_mul(_CTX, result, factor):
+        raise RuleViolation("scalar and factor have 32 bytes and lie between 1 and the group order")
+    if len(addend) != 32 or not lib.secp256k1_ec_seckey_tweak_add(_CTX, result, addend):
         raise RuleViolation("the addend is not below the group order, or the result is zero")
-    return Secret(bytes(ffi.buffer(result)))
+    return Secret(_buffer(result)[:])
 
 
 def scalar_negate(scalar: Secret) -> Secret:
     """`-scalar` modulo ORDER, in constant time."""
-    result = ffi.new(_BYTES32, valid_scalar(scalar))
+    result = _new(_BYTES32, valid_scalar(scalar))
     lib.secp256k1_ec_seckey_negate(_CTX, result)
-    return Secret(bytes(ffi.buffer(result)))
+    return Secret(_buffer(result)[:])
 
 
 def scalar_quotient_low(dividend: Secret, divisor: Secret, divisor_point: Point) -> bytes:
@@ -234,16 +253,17 @@ def scalar_quotient_low(dividend: Secret, divisor: Secret, divisor_point: Point)
     a miscalculation is caught.
     """
     r = int.from_bytes(divisor_point.encode()[1:], "big") % ORDER
-    message = ffi.new(_BYTES32, valid_scalar(dividend))
+    message = _new(_BYTES32, _sized(dividend))
     if not lib.secp256k1_ec_seckey_tweak_add(_CTX, message, (ORDER - r).to_bytes(32, "big")):
-        message = bytes(32)  # both terms are valid, so the one reason to refuse is that they cancel out
-    signature = ffi.new(_ECDSA_SIGNATURE)
-    nonce = ffi.from_buffer(valid_scalar(divisor))
+        valid_scalar(dividend)
+        message = bytes(32)  # both terms are valid, so the one reason to refuse was that they cancel out
+    signature = _new(_ECDSA_SIGNATURE)
+    nonce = ffi.from_buffer(_sized(divisor))
     if not lib.secp256k1_ecdsa_sign(_CTX, signature, message, _ONE, _given_nonce, nonce):
-        raise RuntimeError("libsecp256k1 did not divide")
-    compact = ffi.new(_BYTES64)
+        raise _refusal(divisor)
+    compact = _new(_BYTES64)
     lib.secp256k1_ecdsa_signature_serialize_compact(_CTX, compact, signature)
-    result = bytes(ffi.buffer(compact))
+    result: bytes = _buffer(compact)[:]
     if result[:32] != r.to_bytes(32, "big"):
         raise RuntimeError("the divisor's point does not belong to the divisor")
     return result[32:]

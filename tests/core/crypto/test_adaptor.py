@@ -106,6 +106,27 @@ def test_every_flipped_bit_fails() -> None:
     assert 0 < undecodable < 8 * 66  # some of the points, no scalar
 
 
+def test_verify_each_answers_for_each() -> None:
+    locks = [scalar(number) for number in range(1, 8)]
+    points = [public_key(lock) for lock in locks]
+    digests = [digest_of(str(number)) for number in range(len(locks))]
+    signatures = [adaptor.encrypt_sign(KEY, *pair, AUX) for pair in zip(points, digests, strict=True)]
+    assert adaptor.verify_each(signatures, public_key(KEY), points, digests) == [True] * 7
+    assert adaptor.verify_each([], public_key(KEY), [], []) == []
+    signatures[2], digests[4], points[6] = signatures[3], digest_of("another"), points[0]
+    expected = [True, True, False, True, False, True, False]
+    assert adaptor.verify_each(signatures, public_key(KEY), points, digests) == expected
+
+
+def test_verify_each_wants_as_many_of_each_and_whole_ones() -> None:
+    point, locked = public_key(KEY), public_key(LOCK)
+    for points, digests in (([], [DIGEST]), ([locked], []), ([locked] * 2, [DIGEST] * 2)):
+        with pytest.raises(RuleViolation, match="one encryption point and one digest"):
+            adaptor.verify_each([SIGNATURE], point, points, digests)
+    with pytest.raises(DecodeError, match="162 bytes"):
+        adaptor.verify_each([SIGNATURE, SIGNATURE[:-1]], point, [locked] * 2, [DIGEST] * 2)
+
+
 def test_wrong_key_point_or_digest_is_false() -> None:
     point, locked = public_key(KEY), public_key(LOCK)
     assert not adaptor.verify(SIGNATURE, public_key(OTHER_KEY), locked, DIGEST)
