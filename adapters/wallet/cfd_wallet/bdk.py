@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import bdkpython as bdk
+from embit import base58
 
-from cfd_core.values import Network, OutPoint, Sats, Secret, Txid
+from cfd_core.bitcoin.transaction import MAX_MONEY
+from cfd_core.values import MAX_FEE_RATE, Network, OutPoint, Sats, Secret, Txid
 from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError
 from cfd_wallet.values import Coin
 
@@ -24,6 +26,9 @@ _NETWORKS: Final = {
 _LOCK_SCRIPT: Final = bytes.fromhex("0020") + bytes(32)
 _CHANGE_SCRIPT: Final = bytes.fromhex("0014") + bytes(20)
 """Stand-ins while coins are chosen: only their lengths matter."""
+_MAIN_MASTER: Final = bytes.fromhex("0488ade4") + bytes(9)
+_TEST_MASTER: Final = bytes.fromhex("04358394") + bytes(9)
+"""BIP 32: version (xprv, tprv), then depth, parent fingerprint and child number, all zero for a master key."""
 _FUNDS: Final = re.compile(r"([0-9.]+) BTC available of ([0-9.]+) BTC needed")
 
 
@@ -111,6 +116,8 @@ class OpenWallet:
 
     def select(self, amount: Sats, fee_rate: int, taken: set[OutPoint]) -> tuple[Coin, ...]:
         """Few confirmed coins worth `amount` plus a transaction that moves it; none of `taken`."""
+        if not 1 <= amount <= MAX_MONEY or not 1 <= fee_rate <= MAX_FEE_RATE:
+            raise WalletError(f"{amount:,} sats at {fee_rate:,} sat/vB cannot be reserved")
         builder = (
             bdk.TxBuilder()
             .add_recipient(bdk.Script(_LOCK_SCRIPT), bdk.Amount.from_sat(amount))
@@ -172,9 +179,13 @@ class OpenWallet:
 
 
 def _descriptors(xprv: Secret, network: Network) -> tuple[Any, Any]:
-    kind = bdk.NetworkKind.MAIN if network is Network.MAINNET else bdk.NetworkKind.TEST
+    main = network is Network.MAINNET
+    kind = bdk.NetworkKind.MAIN if main else bdk.NetworkKind.TEST
     try:
-        key = bdk.DescriptorSecretKey.from_string(xprv.reveal().decode("ascii"))
+        text = xprv.reveal().decode("ascii")
+        if base58.decode_check(text)[: len(_MAIN_MASTER)] != (_MAIN_MASTER if main else _TEST_MASTER):
+            raise ValueError  # BDK would take a test key for mainnet, or a derived key
+        key = bdk.DescriptorSecretKey.from_string(text)
         external = bdk.Descriptor.new_bip84(key, bdk.KeychainKind.EXTERNAL, kind)
         internal = bdk.Descriptor.new_bip84(key, bdk.KeychainKind.INTERNAL, kind)
     except Exception:  # from None: the cause may quote the key

@@ -81,7 +81,10 @@ class ReservationBook:
 
     def _commit(self, entries: dict[str, Entry], spare: tuple[ScriptPair, ...]) -> None:
         if self._path is not None:
-            _write_whole(self._path, json.dumps(_dump(entries, spare), indent=1).encode())
+            try:
+                _write_whole(self._path, json.dumps(_dump(entries, spare), indent=1).encode())
+            except OSError as error:
+                raise WalletError(f"the reservations in {self._path} cannot be written: {error.strerror}") from error
         self._entries, self._spare = entries, spare
 
     def _load(self, stored: dict[str, Any]) -> None:
