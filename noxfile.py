@@ -29,7 +29,7 @@ BUILDERS = ["hatchling", "editables"]
 PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
 TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
 TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
-ELECTRUM_SERVER = ["e-x==1.20.0", "plyvel"]
+ELECTRUM_SERVER = ["e-x==1.20.0"]
 
 NOT_AVAILABLE = 77
 """Exit code of `regtest` when the real node or the Electrum server cannot be had here; not a failure of ours."""
@@ -108,14 +108,15 @@ def regtest(session: nox.Session) -> None:
         _pip(session, session.bin, *ELECTRUM_SERVER)
     except nox.command.CommandFailed:
         _give_up(session, "ElectrumX cannot be installed here")
-    run_real = ["python", "-m", "cfd_regtest.run_real", "--"]
-    try:
-        session.run(*run_real, "pytest", "-m", "realnode", *session.posargs, env={"CFD_REALNODE": "1"})
-    except nox.command.CommandFailed as failure:
-        if getattr(failure, "returncode", None) == NOT_AVAILABLE:
-            _give_up(session, "bitcoind or ElectrumX cannot be had or started here")
-        raise
-    session.run(*run_real, "cfd", "demo", "--electrum", "{electrum}", "--bitcoind", "{bitcoind}")
+    real_node = ["python", str(HERE / "tests/realnode/real_node.py")]
+    answer = session.run(*real_node, "find", ".tools/bitcoind", silent=True, success_codes=[0, NOT_AVAILABLE])
+    last = str(answer).strip().splitlines()[-1]
+    if not last.startswith("bitcoind="):
+        _give_up(session, last)
+    session.log(last)
+    session.env.update({"BITCOIND": last.removeprefix("bitcoind="), "CFD_REALNODE": "1"})
+    session.run("pytest", "-m", "realnode", *session.posargs)
+    session.run(*real_node, "run", "cfd", "demo", "--electrum", "{electrum}", "--bitcoind", "{bitcoind}")
 
 
 def _give_up(session: nox.Session, reason: str) -> NoReturn:
