@@ -1,8 +1,7 @@
 """`cfd payouts`: what a contract pays at which price, and with how many CETs."""
 
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -20,82 +19,29 @@ from cfd_core.payouts import (
     Schedule,
     ScheduleEntry,
     build_schedule,
-    check_tolerance,
     profit_percent,
 )
 from cfd_core.payouts.digits import check_digits
 from cfd_core.values import Position
+from cfd_node.commands.options import option, tolerance, whole
 from cfd_node.plot import PlotError, check_chart_path, write_chart
 
 _MOVES: Final = (-50, -30, -20, -15, -10, -5, -2, 0, 2, 5, 10, 15, 20, 30, 50, 100)
 """Percent away from the opening price: the rows a trader looks for."""
-_WHOLE = re.compile(r"-?[0-9]{1,20}\Z")
-
-
-def _checked(read: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Read and check an option's text; anything wrong is one line that names the option."""
-
-    def convert(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
-        if text is None:
-            return None
-        try:
-            return read(text.strip())
-        except (RuleViolation, PlotError) as error:
-            raise click.ClickException(f"{option.opts[0]}: {error}") from error
-
-    return convert
-
-
-def _whole_number(check: Callable[[int], int]) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not _WHOLE.match(text):
-            raise RuleViolation(f"not a whole number: {text!r:.80}")
-        return check(int(text))
-
-    return read
-
-
-def _tolerance(text: str) -> Fraction:
-    """`0.0025` and `0.25%` are the same fraction of the pool."""
-    try:
-        number = Decimal(text.removesuffix("%"))
-        return check_tolerance(number.scaleb(-2) if text.endswith("%") else number)
-    except (ArithmeticError, ValueError) as error:
-        raise RuleViolation(f"not a tolerance: {text!r:.80}; for example 0.0025 or 0.25%") from error
 
 
 def _chart_path(text: str) -> Path:
     return check_chart_path(Path(text))
 
 
-def _option(
-    name: str,
-    metavar: str,
-    read: Callable[[str], Any],
-    text: str,
-    *,
-    required: bool = False,
-    default: str | None = None,
-) -> Callable[[Any], Any]:
-    return click.option(
-        name,
-        metavar=metavar,
-        callback=_checked(read),
-        help=text,
-        required=required,
-        default=default,
-        show_default=default is not None,
-    )
-
-
 @click.command("payouts")
-@_option("--price", "USD", values.price, "Opening price of one BTC.", required=True)
-@_option("--quantity", "N", _whole_number(values.quantity), "Contracts of 1 USD each.", required=True)
-@_option("--long-leverage", "N", _whole_number(values.leverage), "The long's leverage.", required=True)
-@_option("--short-leverage", "N", _whole_number(values.leverage), "The short's leverage.", required=True)
-@_option("--tolerance", "FRACTION", _tolerance, "Allowed error, of the pool: 0.0025 or 0.25%.", default="0.0025")
-@_option("--digits", "N", _whole_number(check_digits), "Binary digits of the oracle's event.", default="20")
-@_option("--plot", "FILE", _chart_path, "Draw the payoff to FILE.png or FILE.svg.")
+@option("--price", "USD", values.price, "Opening price of one BTC.", required=True)
+@option("--quantity", "N", whole(values.quantity), "Contracts of 1 USD each.", required=True)
+@option("--long-leverage", "N", whole(values.leverage), "The long's leverage.", required=True)
+@option("--short-leverage", "N", whole(values.leverage), "The short's leverage.", required=True)
+@option("--tolerance", "FRACTION", tolerance, "Allowed error, of the pool: 0.0025 or 0.25%.", default="0.0025")
+@option("--digits", "N", whole(check_digits), "Binary digits of the oracle's event.", default="20")
+@option("--plot", "FILE", _chart_path, "Draw the payoff to FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every interval.")
 @click.option("--all", "every_row", is_flag=True, help="Print every interval, not a selection.")
 def payouts(
@@ -103,7 +49,7 @@ def payouts(
     quantity: int,
     long_leverage: int,
     short_leverage: int,
-    tolerance: Fraction,
+    tolerance: Decimal,
     digits: int,
     as_json: bool,
     every_row: bool,
@@ -114,7 +60,7 @@ def payouts(
         curve = PayoutCurve(INVERSE_BTC_USD, price, quantity, long_leverage, short_leverage)
         schedule = build_schedule(curve, digits, tolerance)
         if plot:
-            write_chart(plot, curve, schedule, tolerance)
+            write_chart(plot, curve, schedule, Fraction(tolerance))
     except (RuleViolation, PlotError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -125,7 +71,7 @@ def payouts(
         click.echo(f"\nChart written to {plot}")
 
 
-def as_object(curve: PayoutCurve, schedule: Schedule, tolerance: Fraction) -> dict[str, Any]:
+def as_object(curve: PayoutCurve, schedule: Schedule, tolerance: Decimal) -> dict[str, Any]:
     """The answer as JSON types: sats and outcomes are integers, fractions and prices numbers for reading only."""
     return {
         "product": curve.payoff.name,
@@ -158,11 +104,11 @@ def _interval(entry: ScheduleEntry, digits: int) -> dict[str, int]:
     return {"start": start, "end": end, "long": entry.long, "short": entry.short}
 
 
-def _print_report(curve: PayoutCurve, schedule: Schedule, tolerance: Fraction, *, every_row: bool) -> None:
+def _print_report(curve: PayoutCurve, schedule: Schedule, tolerance: Decimal, *, every_row: bool) -> None:
     console = Console(highlight=False)
     console.print(f"{curve.quantity:,} contracts of 1 USD, opened at {curve.price:,f} USD per BTC\n")
     console.print(_sides(curve))
-    console.print(_verdict(schedule, tolerance), soft_wrap=True)
+    console.print(_verdict(schedule, Fraction(tolerance)), soft_wrap=True)
     rows = schedule.entries if every_row else _selection(curve, schedule)
     console.print(_payout_table(curve, schedule, rows))
     if len(rows) < len(schedule):

@@ -1,0 +1,142 @@
+"""The effect table: which shell runs which effect, and what it tells the engine afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import structlog
+from cfd_electrum import BroadcastRejected, Disconnected, ElectrumChain, ElectrumError
+from cfd_network import Stream
+from cfd_oracle import OracleClient, OracleError
+from cfd_store import EventStore, StoreError
+from cfd_wallet import BdkWallet, WalletError
+
+from cfd_core import effects as f
+from cfd_core import inputs as i
+from cfd_core.errors import DecodeError, PeerViolation
+from cfd_core.values import EventId, PeerId
+from cfd_node.attestations import AttestationPoller
+from cfd_node.jobs import JobRunner
+from cfd_node.pump import Pump
+from cfd_node.sessions import Sessions
+
+log = structlog.get_logger()
+CHECK_ATTEMPTS = 5
+"""Tries, a second apart, to look a counterparty's inputs up while the chain is not connected."""
+
+
+class Acting:
+    """Runs effects in the background; a failed one is owed again and comes back with `Engine.resume`."""
+
+    def __init__(
+        self,
+        *,
+        pump: Pump,
+        sessions: Sessions,
+        chain: ElectrumChain,
+        wallet: BdkWallet,
+        store: EventStore,
+        oracle: OracleClient,
+        poller: AttestationPoller,
+        jobs: JobRunner,
+        open_stream: Callable[[PeerId, str], Awaitable[Stream]],
+    ) -> None:
+        self._pump, self._sessions, self._chain, self._wallet = pump, sessions, chain, wallet
+        self._store, self._oracle, self._poller, self._jobs = store, oracle, poller, jobs
+        self._open_stream = open_stream
+
+    def run(self, effect: f.Effect) -> None:
+        """Begin to run one effect; never raises and never waits."""
+        match effect:
+            case f.OpenStream(run, peer, protocol):
+                self._sessions.open(run, lambda: self._open_stream(peer, protocol))
+            case f.SendMessage(run, message):
+                self._sessions.send(run, message)
+            case f.CloseStream(run):
+                self._sessions.send(run, None)
+            case f.WatchOutpoint(outpoint, script):
+                self._chain.watch(outpoint, script)
+            case f.FetchAttestation(event, not_before):
+                self._poller.poll(event, not_before)
+            case f.LoadRevision():
+                self._pump.spawn(self._load(effect), "load revision")
+            case f.ReserveCoins():
+                self._pump.spawn(self._reserve(effect), "reserve coins")
+            case f.ReleaseCoins():
+                self._pump.spawn(self._release(effect), "release coins")
+            case f.SignLock():
+                self._pump.spawn(self._sign_lock(effect), "sign lock")
+            case f.CheckInputs():
+                self._pump.spawn(self._check_inputs(effect), "check inputs")
+            case f.SignCets():
+                self._pump.spawn(self._sign_cets(effect), "sign CETs")
+            case f.VerifyCets():
+                self._pump.spawn(self._verify_cets(effect), "verify CETs")
+            case f.BroadcastTx():
+                self._pump.spawn(self._broadcast(effect), "broadcast")
+            case f.FetchAnnouncement(event):
+                self._pump.spawn(self.fetch_announcement(event), "fetch announcement")
+            case _:
+                assert_never(effect)
+
+    async def fetch_announcement(self, event: EventId) -> None:
+        """Get an announcement into the engine, or log why not."""
+        try:
+            announcement = await self._oracle.announcement(event)
+        except OracleError as error:
+            log.warning("no announcement", oracle_event=event, reason=str(error))
+        else:
+            self._pump.give(i.AnnouncementReceived(announcement))
+
+    async def _load(self, effect: f.LoadRevision) -> None:
+        try:
+            packed = self._store.revision(effect.cfd_id, effect.revision)
+        except StoreError as error:
+            log.error("cannot load CET signatures", cfd=effect.cfd_id, reason=str(error))
+        else:
+            self._pump.give(i.RevisionLoaded(effect.cfd_id, effect.revision, packed))
+
+    async def _reserve(self, effect: f.ReserveCoins) -> None:
+        try:
+            reserved = await self._wallet.reserve(effect.cfd_id, effect.amount, effect.fee_rate)
+        except WalletError as error:
+            self._pump.give(i.CoinsRefused(effect.cfd_id, str(error)))
+            return
+        coins = tuple(i.Coin(coin.outpoint, coin.previous_tx) for coin in reserved.coins)
+        self._pump.give(i.CoinsReserved(effect.cfd_id, coins, reserved.change_script, reserved.payout_script))
+
+    async def _release(self, effect: f.ReleaseCoins) -> None:
+        await self._wallet.release(effect.cfd_id)
+
+    async def _sign_lock(self, effect: f.SignLock) -> None:
+        try:
+            signed = await self._wallet.sign(effect.cfd_id, effect.psbt)
+        except WalletError as error:
+            self._pump.give(i.LockSigningFailed(effect.cfd_id, str(error)))
+        else:
+            self._pump.give(i.LockInputsSigned(effect.cfd_id, signed))
+
+    async def _check_inputs(self, effect: f.CheckInputs) -> None:
+        problems = ["the chain cannot be asked"]
+        for _ in range(CHECK_ATTEMPTS):
+            try:
+                problems = await self._chain.check_outputs(effect.outputs)
+                break
+            except ElectrumError as error:
+                problems = [f"the chain cannot be asked: {error}"]
+                await asyncio.sleep(1)
+        self._pump.give(i.InputsChecked(effect.cfd_id, tuple(problems)))
+
+    async def _sign_cets(self, effect: f.SignCets) -> None:
+        self._pump.give(i.CetsSigned(effect.cfd_id, await self._jobs.sign(effect.job)))
+
+    async def _verify_cets(self, effect: f.VerifyCets) -> None:
+        self._pump.give(i.CetsVerified(effect.cfd_id, await self._jobs.verify(effect.job)))
+
+    async def _broadcast(self, effect: f.BroadcastTx) -> None:
+        try:
+            await self._chain.broadcast(effect.transaction)
+        except BroadcastRejected as error:
+            log.warning("broadcast refused", cfd=effect.cfd_id, kind=effect.kind, txid=effect.txid, reason=str(error))
+        except (Disconnected, ElectrumError, DecodeError, PeerViolation) as error:
+            log.info("broadcast postponed", cfd=effect.cfd_id, kind=effect.kind, reason=str(error))

@@ -1,0 +1,57 @@
+"""Waiting for the oracle: one poller per event, from the event's time on, until it has attested."""
+
+import asyncio
+import random
+
+import structlog
+from cfd_oracle import NotYet, OracleClient, OracleError
+
+from cfd_core.errors import DecodeError, PeerViolation
+from cfd_core.inputs import AttestationReceived
+from cfd_core.values import EventId, Timestamp
+from cfd_node.clock import Clock
+from cfd_node.pump import Pump
+
+log = structlog.get_logger()
+
+
+class AttestationPoller:
+    """Asks for each event once, however often it is told to."""
+
+    def __init__(self, pump: Pump, oracle: OracleClient, clock: Clock, *, delay: float = 60, every: float = 30) -> None:
+        """Begin `delay` seconds after the event's time, and ask again `every` so many (give or take a fifth)."""
+        self._pump, self._oracle, self._clock = pump, oracle, clock
+        self._delay, self._every = delay, every
+        self._polled: set[EventId] = set()
+        self.trouble = ""
+        """Why the last answer was none; empty when all is well."""
+
+    def poll(self, event: EventId, not_before: Timestamp) -> None:
+        if event not in self._polled:
+            self._polled.add(event)
+            self._pump.spawn(self._poll(event, not_before), f"attestation of {event}")
+
+    async def _poll(self, event: EventId, not_before: Timestamp) -> None:
+        try:
+            await self._clock.sleep_until(not_before + self._delay)
+            while not await self._attested(event):
+                await self._pause()
+        finally:
+            self._polled.discard(event)
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._every * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, hides nothing
+
+    async def _attested(self, event: EventId) -> bool:
+        try:
+            raw = await self._oracle.fetch_attestation(event)
+            self._pump.give(AttestationReceived(event, raw))
+        except NotYet:
+            self.trouble = f"{event} is not attested yet"
+        except (OracleError, PeerViolation, DecodeError) as error:
+            self.trouble = str(error)
+            log.warning("no attestation", oracle_event=event, reason=str(error))
+        else:
+            self.trouble = ""
+            return True
+        return False

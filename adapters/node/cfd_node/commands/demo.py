@@ -1,0 +1,113 @@
+"""`cfd demo`: the whole life of one CFD between two nodes of this machine."""
+
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from cfd_network import Address
+from cfd_regtest.bitcoind import BitcoindControl
+from cfd_regtest.control import ChainControl, EmbeddedControl
+from cfd_regtest.errors import RegtestError
+from rich.console import Console
+
+from cfd_core import values
+from cfd_core.contract.terms import funding_rate, opening_fee
+from cfd_core.errors import CfdError
+from cfd_core.values import Position
+from cfd_node.commands.options import decimal, option, tolerance, whole
+from cfd_node.demo.plan import RECORDED, DemoPlan, RecordedEvent
+from cfd_node.demo.report import Report, make_report
+from cfd_node.demo.story import DemoFailed, Say, Story
+from cfd_node.demo.table import show
+
+SIDES = {"long": Position.LONG, "buy": Position.LONG, "short": Position.SHORT, "sell": Position.SHORT}
+
+
+@click.command()
+@option("--price", "USD", values.price, "Opening price of one BTC.", default="50000")
+@option("--quantity", "N", whole(values.quantity), "Contracts of 1 USD each.", default="1000")
+@option("--leverage", "N", whole(values.leverage), "The taker's leverage; the maker has 1.", default="2")
+@click.option(
+    "--side",
+    default="long",
+    show_default=True,
+    type=click.Choice(sorted(SIDES)),
+    help="The taker's side; buy is long, sell is short.",
+)
+@option("--tolerance", "FRACTION", tolerance, "Allowed error, of the pool: 0.0025 or 0.25%.", default="0.0025")
+@option("--opening-fee", "SATS", whole(opening_fee), "What the taker pays the maker.", default="0")
+@option("--funding-rate", "RATE", decimal(funding_rate), "Per 24 h; above 0 long pays short.", default="0")
+@click.option("--event", type=click.Path(path_type=Path), default=RECORDED, help="Recorded olivia event (JSON).")
+@click.option("--electrum", metavar="HOST:PORT", help="Electrum server of an outside regtest node.")
+@click.option("--bitcoind", metavar="URL", help="RPC address of that node: http://user:password@host:port")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def demo(
+    price: Decimal,
+    quantity: int,
+    leverage: int,
+    side: str,
+    tolerance: Decimal,
+    opening_fee: Any,
+    funding_rate: Decimal,
+    event: Path,
+    electrum: str | None,
+    bitcoind: str | None,
+    as_json: bool,
+) -> None:
+    """Open a CFD between two nodes and settle it on a real oracle price.
+
+    A maker and a taker, each with its own seed, wallet, store and engine, find each other over SSH on loopback. The
+    chain is Bitcoin Core's own engine in this process, unless --electrum and --bitcoind name a regtest node.
+    Exit code 0 only if every figure agrees.
+    """
+    console = Console(stderr=as_json)
+    try:
+        plan = DemoPlan(
+            price=price,
+            quantity=quantity,
+            leverage=leverage,
+            position=SIDES[side],
+            tolerance=tolerance,
+            opening_fee=opening_fee,
+            funding_rate=funding_rate,
+            event=RecordedEvent.read(event),
+        )
+        chain, control = _control(plan, electrum, bitcoind)
+        report = asyncio.run(_run(plan, chain, control, lambda line: console.print(line, style="dim")))
+    except (CfdError, DemoFailed, RegtestError, OSError, httpx.HTTPError) as error:
+        raise click.ClickException(str(error) or type(error).__name__) from error
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        show(report, console)
+        console.print(f"Peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB", style="dim")
+    sys.exit(1 if report.disagreements else 0)
+
+
+def _control(
+    plan: DemoPlan, electrum: str | None, bitcoind: str | None
+) -> tuple[str, AbstractAsyncContextManager[ChainControl]]:
+    if bool(electrum) != bool(bitcoind):
+        raise click.UsageError("--electrum and --bitcoind belong together")
+    if electrum and bitcoind:
+        server = Address.parse(electrum)
+        return "bitcoind (regtest)", BitcoindControl(bitcoind, server.host, server.port)
+    return "embedded (regtest)", EmbeddedControl(start_time=plan.event.announcement.maturity - 2 * 86400)
+
+
+async def _run(plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say) -> Report:
+    begun = time.monotonic()
+    plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
+    with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
+        async with control as running:
+            finished = await Story(plan, running, Path(folder), say).run()
+            return make_report(plan, finished, chain, time.monotonic() - begun)

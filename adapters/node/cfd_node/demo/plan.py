@@ -1,0 +1,84 @@
+"""What the demo is asked to do."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from attrs import field, frozen
+
+from cfd_core import payouts
+from cfd_core.cfd.offer import DEFAULT_PRODUCT
+from cfd_core.contract.terms import ContractTerms
+from cfd_core.errors import CfdError, RuleViolation
+from cfd_core.oracle import KNOWN_ORACLES, Announcement, Dialect, OracleKeys, read_announcement, read_recorded_event
+from cfd_core.values import FeeRate, Network, Position, Role, Sats
+
+RECORDED: Final = Path(__file__).with_name("olivia_bxbt_2021-10-04T22.json")
+"""A real announcement and attestation: BitMEX BXBT on 2021-10-04 at 22:00 UTC, outcome 48,935."""
+MAKER_LEVERAGE: Final = 1
+FEE_RATE: Final = FeeRate(2)
+
+
+@frozen(kw_only=True)
+class RecordedEvent:
+    """An event with its attestation, both genuine."""
+
+    raw: bytes = field(repr=False)
+    announcement: Announcement = field(repr=False)
+    keys: OracleKeys
+
+    @classmethod
+    def read(cls, path: Path) -> "RecordedEvent":
+        """`RuleViolation` says what is wrong with the file."""
+        keys = KNOWN_ORACLES["olivia"]
+        try:
+            raw = path.read_bytes()
+            announcement_raw, attestation = read_recorded_event(raw)
+            announcement = read_announcement(Dialect.OLIVIA_V1, announcement_raw, keys)
+        except OSError as error:
+            raise RuleViolation(f"{path}: {error.strerror}") from error
+        except CfdError as error:
+            raise RuleViolation(f"{path} is not a recorded event of olivia: {error}") from error
+        if attestation is None:
+            raise RuleViolation(f"{path} has no attestation")
+        return cls(raw=raw, announcement=announcement, keys=keys)
+
+
+@frozen(kw_only=True)
+class DemoPlan:
+    """The contract and the event it settles on."""
+
+    price: Decimal = Decimal(50_000)
+    quantity: int = 1000
+    leverage: int = 2
+    position: Position = Position.LONG
+    """The taker's."""
+    tolerance: Decimal = Decimal("0.0025")
+    opening_fee: Sats = Sats(0)
+    funding_rate: Decimal = Decimal(0)
+    event: RecordedEvent
+
+    @property
+    def terms(self) -> ContractTerms:
+        """What the two nodes will agree on; `RuleViolation` when no contract can be made of it."""
+        terms = ContractTerms(
+            network=Network.REGTEST,
+            product=DEFAULT_PRODUCT,
+            price=self.price,
+            quantity=self.quantity,
+            taker_position=self.position,
+            taker_leverage=self.leverage,
+            maker_leverage=MAKER_LEVERAGE,
+            event=self.event.announcement.event_id,
+            digits=self.event.announcement.digits,
+            opening_fee=self.opening_fee,
+            funding_rate=self.funding_rate,
+            fee_rate=FEE_RATE,
+            tolerance=self.tolerance,
+        )
+        payouts.build_schedule(terms.curve, terms.digits, terms.tolerance)
+        return terms
+
+    def deposit(self, role: Role) -> Sats:
+        """Money for a wallet: the margin, and enough for fees."""
+        return Sats(self.terms.margin(role) + 100_000)

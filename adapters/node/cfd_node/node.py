@@ -1,0 +1,249 @@
+"""The composition root: one maker or taker node, wired from its adapters."""
+
+import asyncio
+import random
+from enum import Enum
+from pathlib import Path
+
+import structlog
+from attrs import field, frozen
+from cfd_electrum import ElectrumChain
+from cfd_electrum import State as ChainState
+from cfd_network import Address, Connection, Disconnected, ReconnectingLink, SshTransport, Stream, TransportError
+from cfd_oracle import OracleClient
+from cfd_store import SqlStore, sqlite_url
+from cfd_wallet import BdkWallet, WalletError
+
+from cfd_core.cfd.commands import Command
+from cfd_core.cfd.events import CfdClosed, Recorded
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Engine, Policy, Settings, Step
+from cfd_core.inputs import OutpointReport, TipChanged
+from cfd_core.oracle import Dialect, OracleKeys
+from cfd_core.protocols.contract_setup.messages import PROTOCOL as SETUP_PROTOCOL
+from cfd_core.serial.wire import OFFERS_PROTOCOL
+from cfd_core.values import EventId, Network, PeerId
+from cfd_node.acting import Acting
+from cfd_node.attestations import AttestationPoller
+from cfd_node.clock import Clock
+from cfd_node.jobs import JobRunner
+from cfd_node.offers import OfferStreams
+from cfd_node.pump import Pump
+from cfd_node.sessions import Sessions
+
+log = structlog.get_logger()
+
+
+@frozen(kw_only=True)
+class NodeConfig:
+    """What a node is told at its start."""
+
+    name: str
+    keychain: Keychain
+    network: Network
+    folder: Path
+    """Holds the event store and the wallet; created for its owner only."""
+    electrum: tuple[str, int]
+    oracle_url: str
+    oracle_dialect: Dialect
+    oracle_keys: OracleKeys
+    listen: Address | None = None
+    """Where takers reach this node; None: it does not listen. Port 0 takes a free one."""
+    makers: tuple[tuple[Address, PeerId], ...] = ()
+    policy: Policy = field(factory=Policy)
+    attestation_delay: float = 60
+    """Seconds after an event's time before the oracle is asked."""
+
+
+class Level(Enum):
+    """How a subsystem is."""
+
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    STOPPED = "stopped"
+
+
+@frozen
+class SubsystemHealth:
+    """One subsystem, for people."""
+
+    level: Level
+    reason: str
+
+
+class Node:
+    """One node. Only its own store can keep it from starting; everything else comes up by itself or says why."""
+
+    def __init__(self, config: NodeConfig, clock: Clock) -> None:
+        """Opens the store: the store's own errors, each with what is wrong and what to do."""
+        self.config, self.clock = config, clock
+        config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        transport_key = config.keychain.transport_key()
+        self.transport = SshTransport(transport_key)
+        identity = f"{config.network.value}/{self.transport.local_id}"
+        self.store = SqlStore(sqlite_url(config.folder / "events.sqlite"), identity)
+        settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
+        self.pump = Pump(settings, self.store, clock)
+        self.chain = ElectrumChain(*config.electrum, network=config.network)
+        self.wallet = BdkWallet(
+            config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", config.electrum
+        )
+        self.oracle = OracleClient(config.oracle_url, config.oracle_dialect, config.oracle_keys)
+        self._jobs = JobRunner()
+        self._sessions = Sessions(self.pump)
+        self._offers = OfferStreams(self.pump, clock)
+        self._poller = AttestationPoller(self.pump, self.oracle, clock, delay=config.attestation_delay, every=5)
+        self._links = {
+            peer: ReconnectingLink(self.transport, address, peer, random=random.random, clock=clock.now)
+            for address, peer in config.makers
+        }
+        self._acting = self._make_acting()
+        self._sync_wanted = asyncio.Event()
+        self._wallet_problem = ""
+        self._listen_problem = ""
+
+    def _make_acting(self) -> Acting:
+        return Acting(
+            pump=self.pump,
+            sessions=self._sessions,
+            chain=self.chain,
+            wallet=self.wallet,
+            store=self.store,
+            oracle=self.oracle,
+            poller=self._poller,
+            jobs=self._jobs,
+            open_stream=self._open_stream,
+        )
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring everything up; what cannot start yet says so in `health`."""
+        self.chain.on_tip = self._on_tip
+        self.chain.on_outpoint = self._on_outpoint
+        self.chain.on_health = lambda health: self._on_chain(health.state)
+        await self._start_wallet()
+        await self.chain.start()
+        self.pump.subscribe(self._on_event)
+        self.transport.on_stream(SETUP_PROTOCOL, self._sessions.accept)
+        self.transport.on_stream(OFFERS_PROTOCOL, self._offers.serve)
+        self.transport.on_connect(self._on_connect)
+        self.pump.start(self._acting.run)
+        await self._listen()
+        for link in self._links.values():
+            link.start()
+
+    async def stop(self) -> None:
+        """Stop everything, in the order that loses nothing: what is stored is enough to go on."""
+        for link in self._links.values():
+            await link.stop()
+        await self.transport.close()
+        await self.pump.stop()
+        await self.chain.stop()
+        await self.wallet.stop()
+        await self.oracle.close()
+        self._jobs.close()
+        self.store.close()
+
+    async def __aenter__(self) -> "Node":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _start_wallet(self) -> None:
+        try:
+            await self.wallet.start()
+        except WalletError as error:
+            self._wallet_problem = str(error)
+            log.error("the wallet cannot start", node=self.config.name, reason=str(error))
+        else:
+            self.pump.spawn(self._keep_synced(), "wallet sync")
+
+    async def _listen(self) -> None:
+        if self.config.listen is None:
+            return
+        try:
+            await self.transport.listen(self.config.listen.host, self.config.listen.port)
+        except TransportError as error:
+            self._listen_problem = str(error)
+            log.error("cannot listen", node=self.config.name, reason=str(error))
+
+    # --- what users do -------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        return self.pump.engine
+
+    def command(self, command: Command) -> Step:
+        """Give a command; `RuleViolation` when it is refused."""
+        return self.pump.give(command)
+
+    async def learn_event(self, event: EventId) -> None:
+        """Fetch an event's announcement, before publishing an offer on it."""
+        await self._acting.fetch_announcement(event)
+
+    @property
+    def peer_id(self) -> PeerId:
+        return self.transport.local_id
+
+    @property
+    def address(self) -> Address | None:
+        return self.transport.health.address
+
+    def health(self) -> dict[str, SubsystemHealth]:
+        """Every subsystem's state and the reason for it."""
+        chain, wallet = self.chain.health, self.wallet.health
+        found = {
+            "store": SubsystemHealth(Level.RUNNING, ""),
+            "chain": _level(chain.state is ChainState.RUNNING, chain.reason),
+            "wallet": _level(wallet.state.value == "running", self._wallet_problem or wallet.reason),
+            "oracle": _level(not self._poller.trouble, self._poller.trouble),
+            "network": _level(not self._listen_problem, self._listen_problem),
+        }
+        for peer, link in self._links.items():
+            state = link.health
+            found[f"maker {peer}"] = _level(state.state.value == "connected", state.reason or state.state.value)
+        return found
+
+    # --- what the shells tell ------------------------------------------------------------------------------------
+
+    def _on_tip(self, height: int, _time: int) -> None:
+        self.pump.give(TipChanged(height))
+        self._sync_wanted.set()
+
+    def _on_outpoint(self, report: OutpointReport) -> None:
+        self.pump.give(report)
+        self._sync_wanted.set()
+
+    def _on_chain(self, state: ChainState) -> None:
+        if state is ChainState.RUNNING:
+            self.pump.resume()
+
+    def _on_event(self, recorded: Recorded) -> None:
+        if isinstance(recorded.event, CfdClosed):
+            self.pump.spawn(self.wallet.release(recorded.stream), "release spent coins")
+
+    def _on_connect(self, connection: Connection) -> None:
+        if connection.peer in self._links:
+            self.pump.spawn(self._offers.listen(connection), f"offers of {connection.peer}")
+
+    async def _open_stream(self, peer: PeerId, protocol: str) -> Stream:
+        link = self._links.get(peer)
+        if link is None:
+            raise Disconnected(f"no address of {peer} is known")
+        return await link.open_stream(protocol)
+
+    async def _keep_synced(self) -> None:
+        while True:
+            await self._sync_wanted.wait()
+            self._sync_wanted.clear()
+            try:
+                await self.wallet.sync()
+            except WalletError as error:
+                log.info("wallet not synced", node=self.config.name, reason=str(error))
+
+
+def _level(good: bool, reason: str) -> SubsystemHealth:
+    return SubsystemHealth(Level.RUNNING, "") if good else SubsystemHealth(Level.DEGRADED, reason)
