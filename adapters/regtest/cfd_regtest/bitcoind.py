@@ -68,7 +68,7 @@ class BitcoindControl:
     async def __aenter__(self) -> Self:
         try:
             await self._open_wallet()
-            self._address = await self.rpc.call("getnewaddress", "", "bech32", wallet=WALLET)
+            self._address = await self._new_address()
             self._session = (await connect_rs(*self._electrum).create_connection())[1].session
             await self._session.send_request("server.version", ["cfd-regtest", ["1.4", "1.6"]])
             while await self._matured() < FIRST_BLOCKS - 100:
@@ -118,8 +118,10 @@ class BitcoindControl:
         if not 1 <= depth <= height:
             raise ValueError(f"no {depth} blocks to replace at height {height}")
         await self.rpc.call("invalidateblock", await self.rpc.call("getblockhash", height - depth + 1))
+        # another address, or the first block may be the very one that was just called invalid
+        address = await self._new_address()
         for _ in range(depth + 1):
-            await self.rpc.call("generateblock", self._address, [])
+            await self.rpc.call("generateblock", address, [])
         await self.wait_synced()
 
     async def wait_synced(self) -> None:
@@ -136,6 +138,9 @@ class BitcoindControl:
             if refusal.code != _NO_SUCH_WALLET:
                 raise
             await self.rpc.call("createwallet", WALLET)
+
+    async def _new_address(self) -> str:
+        return str(await self.rpc.call("getnewaddress", "", "bech32", wallet=WALLET))
 
     async def _matured(self) -> int:
         return len(await self.rpc.call("listunspent", wallet=WALLET))

@@ -1,7 +1,6 @@
 """A regtest chain in this process: Core's own validation engine, with a mempool and indexes in Python."""
 
 import logging
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -14,13 +13,15 @@ from attrs import frozen
 from cfd_core.errors import DecodeError
 from cfd_core.values import OutPoint, Sats, Timestamp, Txid
 from cfd_regtest.admission import admit
-from cfd_regtest.blocks import COINBASE_MATURITY, MAX_BLOCK_WEIGHT, Block, assemble, header_hash, parse_block
+from cfd_regtest.blocks import COINBASE_MATURITY, Block, assemble, header_hash, parse_block
 from cfd_regtest.errors import BlockRefused, Rejected
 from cfd_regtest.kernel import Kernel
-from cfd_regtest.ledger import Ledger, Place, fee_of, scripthash
+from cfd_regtest.ledger import Ledger, Place, scripthash
 from cfd_regtest.mempool import Entry, Mempool
 from cfd_regtest.purse import OWN_SCRIPT, Purse
+from cfd_regtest.template import fees, fitting
 from cfd_regtest.transactions import Tx, parse_tx
+from cfd_regtest.views import HistoryItem, Unspent, history, unspent
 
 BLOCK_INTERVAL: Final = 600
 """Seconds between blocks, unless the caller says otherwise."""
@@ -39,27 +40,6 @@ class Change:
     tip_moved: bool
 
 
-@frozen
-class HistoryItem:
-    """A transaction that touches a script. `height` as Electrum counts: 0 unconfirmed, -1 with unconfirmed parents.
-
-    `fee` is known for unconfirmed ones only.
-    """
-
-    txid: Txid
-    height: int
-    fee: Sats | None = None
-
-
-@frozen
-class Unspent:
-    """An output nobody spends, not even in the mempool. `height` is 0 while unconfirmed."""
-
-    outpoint: OutPoint
-    sats: Sats
-    height: int
-
-
 Listener = Callable[[Change], None]
 
 
@@ -73,8 +53,8 @@ class EmbeddedChain:
     """
 
     def __init__(self, *, start_time: int | None = None, interval: int = BLOCK_INTERVAL) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="cfd-regtest-"))
-        self._kernel = Kernel(self._folder)
+        self._folder = tempfile.TemporaryDirectory(prefix="cfd-regtest-", ignore_cleanup_errors=True)
+        self._kernel = Kernel(Path(self._folder.name))
         self._ledger = Ledger()
         self._pool = Mempool()
         self._known: dict[str, Block] = {}
@@ -94,7 +74,7 @@ class EmbeddedChain:
         """Stop the engine and remove its folder. Safe to call twice."""
         with self._lock:
             self._kernel.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.cleanup()
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -156,17 +136,12 @@ class EmbeddedChain:
     def history(self, name: str) -> list[HistoryItem]:
         """All transactions that touch a scripthash: confirmed in chain order, then unconfirmed."""
         with self._lock:
-            confirmed = [HistoryItem(txid, self._height_of(txid)) for txid in self._ledger.history(name)]
-            waiting = [self._waiting(entry) for entry in self._pool.touching(name)]
-        return confirmed + sorted(waiting, key=lambda item: (-item.height, item.txid))
+            return history(self._ledger, self._pool, name)
 
     def unspent(self, name: str) -> list[Unspent]:
         """What a scripthash owns, confirmed first, without what the mempool spends."""
         with self._lock:
-            coins = [Unspent(o, coin.out.sats, coin.height) for o, coin in self._ledger.coins_of(name)]
-            coins += [Unspent(o, out.sats, 0) for e in self._pool.touching(name) for o, out in e.tx.created()
-                      if scripthash(out.script) == name]  # fmt: skip
-            return [coin for coin in coins if self._pool.spender(coin.outpoint) is None]
+            return unspent(self._ledger, self._pool, name)
 
     def confirmed_balance(self, name: str) -> Sats:
         """What a scripthash owned at the tip, whatever the mempool does to it."""
@@ -285,14 +260,6 @@ class EmbeddedChain:
         coin = self._ledger.coin(unspent.outpoint)
         return coin is None or not coin.coinbase or self.height + 1 - coin.height >= COINBASE_MATURITY
 
-    def _height_of(self, txid: Txid) -> int:
-        place = self._ledger.place(txid)
-        assert place is not None, "an indexed transaction has a place"  # noqa: S101
-        return place.height
-
-    def _waiting(self, entry: Entry) -> HistoryItem:
-        return HistoryItem(entry.tx.txid, -1 if self._pool.parents(entry.tx) else 0, entry.fee)
-
     def _time_at(self, height: int) -> int:
         return int.from_bytes(self.header(height)[68:72], "little")
 
@@ -302,20 +269,11 @@ class EmbeddedChain:
         return self._ledger.tip_time + self._interval
 
     def _mine_one(self, script: bytes, chosen: list[Tx] | None, time: int | None) -> str:
-        body = self._fitting() if chosen is None else chosen
+        body = fitting(self._pool) if chosen is None else chosen
         when = self._next_time() if time is None else time
         block = self._assemble(self.tip, self.height + 1, when, script, body)
         self._process(block)
         return block.hash
-
-    def _fitting(self) -> list[Tx]:
-        room, chosen = MAX_BLOCK_WEIGHT - 4_000, []
-        for entry in self._pool.entries():
-            if entry.tx.weight > room:
-                break  # what follows may depend on it
-            room -= entry.tx.weight
-            chosen.append(entry.tx)
-        return chosen
 
     def _assemble(self, previous: str, height: int, time: int, script: bytes, body: Sequence[Tx]) -> Block:
         self._nonce += 1
@@ -325,20 +283,9 @@ class EmbeddedChain:
             time=time,
             script=script,
             transactions=body,
-            fees=self._fees(body),
+            fees=fees(body, self._ledger),
             nonce=self._nonce,
         )
-
-    def _fees(self, body: Sequence[Tx]) -> int:
-        """What the coinbase may add; a transaction with unknown inputs counts nothing: the engine will refuse it."""
-        inside = {outpoint: out for tx in body for outpoint, out in tx.created()}
-        total = 0
-        for tx in body:
-            coins = [self._ledger.coin(outpoint) for outpoint in tx.spent]
-            spent = [coin.out if coin else inside.get(o) for o, coin in zip(tx.spent, coins, strict=True)]
-            known = [out for out in spent if out is not None]
-            total += max(0, fee_of(tx, known)) if len(known) == len(spent) else 0
-        return total
 
     def _process(self, block: Block) -> None:
         self._kernel.process(block.serialize())
