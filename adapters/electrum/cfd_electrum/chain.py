@@ -15,6 +15,7 @@ from cfd_electrum import answers
 from cfd_electrum.answers import Tip
 from cfd_electrum.errors import BroadcastRejected, Disconnected, ElectrumError, ServerMisbehaved, ServerRefused
 from cfd_electrum.funding import output_problems
+from cfd_electrum.greeting import greet
 from cfd_electrum.health import Backoff, Health, State
 from cfd_electrum.server import ServerConnection
 from cfd_electrum.transactions import Transactions
@@ -22,14 +23,7 @@ from cfd_electrum.watcher import OnOutpoint, Watcher
 
 OnTip = Callable[[int, int], Awaitable[None] | None]
 
-PROTOCOLS: Final = ["1.4", "1.6"]
 WORKERS: Final = 8
-GENESIS: Final = {
-    Network.MAINNET: "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
-    Network.TESTNET4: "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
-    Network.SIGNET: "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
-    Network.REGTEST: "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
-}
 _OWN_TROUBLE: Final = (-102, -101)
 """Codes for a busy server and one that has had enough of us; like JSON-RPC's own, no verdict on a transaction."""
 _log = logging.getLogger(__name__)
@@ -68,7 +62,7 @@ class ElectrumChain:
         self._watcher = Watcher(self._transactions, retry_seconds)
         self._watcher.on_outpoint = on_outpoint
         self._watcher.on_trouble = self._tell_health
-        self.on_tip, self.on_health = on_tip, on_health
+        self._on_tip, self.on_health = on_tip, on_health
         self._tip: Tip | None = None
         self._tip_heard = False
         self._tip_moved = asyncio.Event()
@@ -105,6 +99,17 @@ class ElectrumChain:
     def on_outpoint(self, listener: OnOutpoint | None) -> None:
         self._watcher.on_outpoint = listener
         self._watcher.tell_again()
+
+    @property
+    def on_tip(self) -> OnTip | None:
+        """Who is told height and time (seconds since 1970) of the best block; a new listener is told it once."""
+        return self._on_tip
+
+    @on_tip.setter
+    def on_tip(self, listener: OnTip | None) -> None:
+        self._on_tip = listener
+        if self._tip is not None:
+            self._tip_moved.set()
 
     # -- watching
 
@@ -186,7 +191,7 @@ class ElectrumChain:
     async def _supervise(self) -> None:
         failures = 0
         while True:
-            self._become(State.CONNECTING, "")
+            self._become(State.CONNECTING, self._reason if failures else "")
             begun = self._clock()
             reason = await self._one_connection()
             lasted = self._clock() - begun
@@ -222,11 +227,7 @@ class ElectrumChain:
             await connection.close()
 
     async def _greet(self, connection: ServerConnection) -> None:
-        await connection.ask(answers.anything, "server.version", "cfd", PROTOCOLS)
-        if self._network is not None:
-            genesis = await connection.ask(answers.header, "blockchain.block.header", 0)
-            if answers.header_hash(genesis) != GENESIS[self._network]:
-                raise ServerMisbehaved(f"{connection.name} does not serve {self._network.value}")
+        await greet(connection, self._network)
         self._tip_heard = False
         tip = await connection.ask(answers.tip, "blockchain.headers.subscribe")
         if not self._tip_heard:  # else a notification, which is newer, overtook this answer
@@ -234,6 +235,7 @@ class ElectrumChain:
 
     async def _serve(self, connection: ServerConnection) -> str:
         self._connection = connection
+        self._transactions.forget()
         self._watcher.connected()
         self._become(State.RUNNING, "")
         jobs = [self._watcher.work(connection) for _ in range(WORKERS)]
@@ -266,10 +268,10 @@ class ElectrumChain:
         while True:
             await self._tip_moved.wait()
             self._tip_moved.clear()
-            if self.on_tip is None or self._tip is None:
+            if self._on_tip is None or self._tip is None:
                 continue
             try:
-                answer = self.on_tip(self._tip.height, self._tip.time)
+                answer = self._on_tip(self._tip.height, self._tip.time)
                 if answer is not None:
                     await answer
             except Exception:
@@ -282,7 +284,10 @@ class ElectrumChain:
                 await connection.ask(answers.anything, "server.ping")
 
     def _become(self, state: State, reason: str) -> None:
-        self._state, self._reason, self._since = state, reason, self._clock()
+        away = {State.CONNECTING, State.DISCONNECTED}
+        if not away >= {state, self._state}:  # tries in between do not shorten an outage
+            self._since = self._clock()
+        self._state, self._reason = state, reason
         self._tell_health()
 
     def _tell_health(self) -> None:

@@ -18,7 +18,9 @@ class State(Enum):
 
 @frozen
 class Health:
-    """`since` is in seconds of the adapter's clock (monotonic); `tip` is the last height heard of, ever.
+    """`tip` is the last height heard of, ever.
+
+    `since`: when it last began or ceased to run (or was started), in seconds of the adapter's clock (monotonic).
 
     `reason` says why it is disconnected; while running, what it cannot watch (empty: all is well).
     """

@@ -32,6 +32,11 @@ class Transactions:
         self._size = 0
         self._known: OrderedDict[Txid, Known] = OrderedDict()
 
+    def forget(self) -> None:
+        """Begin anew, for another server: an id covers no witnesses, so those are only as good as who sent them."""
+        self._size = 0
+        self._known.clear()
+
     async def get(self, connection: ServerConnection, txid: Txid) -> Known:
         """Raises `Disconnected`, `ServerRefused` (unknown to the server), `ServerMisbehaved` (not that transaction)."""
         known = self._known.get(txid)

@@ -1,6 +1,7 @@
 """The connection: absent servers, restarts, health and back-off."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -136,6 +137,27 @@ async def test_tips_are_told_with_their_time(chain: Any, client: Any) -> None:
     chain.reorg(2)
     assert (await listener.tip())[0] == height + 1
     assert (await electrum.tip())[1] == chain.header(chain.height)
+
+
+async def test_a_later_listener_hears_the_tip(chain: Any, server: Any, connect: Any) -> None:
+    electrum, listener = await connect(server.port, on_tip=None)
+    await listener.state(State.RUNNING)
+    electrum.on_tip = lambda height, time: listener.tips.put_nowait((height, time))
+    assert (await listener.tip())[0] == chain.height
+
+
+async def test_an_outage_has_one_beginning(server: Any, connect: Any) -> None:
+    ticks = itertools.count(1.0)
+    await server.stop()
+    electrum, listener = await connect(server.port, clock=lambda: next(ticks))
+    first = await listener.state(State.DISCONNECTED)
+    trying = await listener.state(State.CONNECTING)
+    again = await listener.state(State.DISCONNECTED)
+    assert first.since == trying.since == again.since
+    assert trying.reason == first.reason
+    await server.start()
+    assert (await listener.state(State.RUNNING)).since > again.since
+    assert electrum.health.reason == ""
 
 
 async def test_an_unknown_host_is_no_failure(connect: Any) -> None:
