@@ -3,13 +3,15 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, get_args, get_origin
 
-from attrs import evolve
+from attrs import evolve, has
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
 from cfd_core import values as v
 from cfd_core.errors import CfdError, DecodeError, RuleViolation
@@ -61,6 +63,30 @@ def _exact(kind: type) -> Any:
         if type(value) is not kind:
             raise DecodeError(f"expected {kind.__name__}, not {type(value).__name__}")
         return value
+
+    return check
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _list(value: Any, kind: Any) -> tuple[Any, ...]:
+    """All our sequences are `tuple[X, ...]`; cattrs alone would take any iterable, a text or an object too."""
+    if type(value) is not list:
+        raise DecodeError(f"expected a list, not {type(value).__name__}")
+    item, _ = get_args(kind)
+    return tuple(converter.structure(one, item) for one in value)
+
+
+def _object(kind: type) -> Callable[[Any, Any], Any]:
+    """cattrs' own function for an attrs class, which trips over anything but a dict."""
+    build: Any = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+
+    def check(value: Any, _type: Any) -> Any:
+        if type(value) is not dict:
+            raise DecodeError(f"expected an object, not {type(value).__name__}")
+        return build(value, kind)
 
     return check
 
@@ -146,6 +172,8 @@ def _make() -> Converter:
     made.register_structure_hook(Decimal, _decimal)
     made.register_unstructure_hook(Decimal, str)
     made.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _enum)
+    made.register_structure_hook_func(_is_tuple, _list)
+    made.register_structure_hook_factory(has, _object)
     made.register_structure_hook(v.OutPoint, _outpoint)
     made.register_unstructure_hook(v.OutPoint, str)
     made.register_structure_hook(v.CfdId, _cfd_id)
