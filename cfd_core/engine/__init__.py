@@ -1,0 +1,7 @@
+"""The engine: the front desk of the core."""
+
+from cfd_core.engine.front_desk import Engine, Step
+from cfd_core.engine.settings import Policy, Settings
+from cfd_core.engine.turn import Run
+
+__all__ = ["Engine", "Policy", "Run", "Settings", "Step"]

@@ -1,0 +1,33 @@
+"""What an engine is told once: its network, its keys, and what it agrees to by itself."""
+
+from attrs import field, frozen
+
+from cfd_core.crypto.keys import Keychain
+from cfd_core.values import HOUR, FeeRate, Network, Sats
+
+
+@frozen(kw_only=True)
+class Policy:
+    """What this node agrees to by itself, and what it refuses from others."""
+
+    accept_up_to: Sats = Sats(21_000_000 * 100_000_000)
+    """Maker: orders that lock at most this much of our money are accepted; others wait for `AcceptOrder`."""
+    max_cfds_per_peer: int = 100
+    min_term: int = 1 * HOUR
+    max_term: int = 25 * HOUR
+    """Seconds between taking an offer and its expiry."""
+    max_fee_rate: FeeRate = FeeRate(500)
+    step_seconds: int = 60
+    """How long either side may take for one step of a protocol."""
+    max_runs_per_peer: int = 16
+    max_queued: int = 4
+    """Messages kept for a run that waits for our own side."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What an engine is told once."""
+
+    network: Network
+    keychain: Keychain
+    policy: Policy = field(factory=Policy)
