@@ -14,7 +14,7 @@ from cfd_regtest.errors import Rejected
 from cfd_regtest.kernel import Kernel
 from cfd_regtest.ledger import Coin, Ledger, fee_of
 from cfd_regtest.mempool import Entry, Mempool
-from cfd_regtest.standard import MIN_RELAY_FEE_RATE, check_inputs_standard, check_standard
+from cfd_regtest.standard import MIN_RELAY_FEE_RATE, check_inputs_standard, check_sane, check_standard
 from cfd_regtest.transactions import Tx
 
 MAX_CHAIN: Final = 25
@@ -40,6 +40,7 @@ class Admitted:
 
 def admit(tx: Tx, ledger: Ledger, pool: Mempool, kernel: Kernel) -> Admitted:
     """Check `tx` against the next block and the pool; raises `Rejected`, changes nothing."""
+    check_sane(tx)
     if tx.is_coinbase:
         raise Rejected("coinbase")
     check_standard(tx)
@@ -95,8 +96,6 @@ def _check_new(tx: Tx, ledger: Ledger, pool: Mempool) -> None:
 
 
 def _coins(tx: Tx, ledger: Ledger, pool: Mempool) -> list[Coin]:
-    if len(set(tx.spent)) != len(tx.spent):
-        raise Rejected("bad-txns-inputs-duplicate")
     coins = []
     for outpoint in tx.spent:
         unconfirmed = pool.output(outpoint)

@@ -128,6 +128,11 @@ class EmbeddedChain:
         with self._lock:
             return self._ledger.place(txid)
 
+    def height_of(self, txid: Txid) -> int | None:
+        """The height at which it is confirmed, or None."""
+        place = self.place(txid)
+        return None if place is None else place.height
+
     def mempool(self) -> list[Entry]:
         """Unconfirmed transactions, parents first."""
         with self._lock:

@@ -23,6 +23,16 @@ MAX_WITNESS_ITEM: Final = 80
 PAY_TO_ANCHOR: Final = b"\x51\x02\x4e\x73"
 
 
+def check_sane(tx: Tx) -> None:
+    """Raise `Rejected` for what consensus forbids in any transaction, whatever it spends."""
+    if not tx.outputs:
+        raise Rejected("bad-txns-vout-empty")
+    if sum(out.sats for out in tx.outputs) > MAX_MONEY:
+        raise Rejected("bad-txns-txouttotal-toolarge")
+    if len(set(tx.spent)) != len(tx.spent):
+        raise Rejected("bad-txns-inputs-duplicate")
+
+
 def check_standard(tx: Tx) -> None:
     """Raise `Rejected` for what no default node relays, whatever it spends."""
     if not 1 <= tx.version <= 3:
@@ -69,10 +79,6 @@ def check_inputs_standard(tx: Tx, spent: Sequence[TxOutput]) -> None:
 
 
 def _check_outputs(outputs: Sequence[TxOutput]) -> None:
-    if not outputs:
-        raise Rejected("bad-txns-vout-empty")
-    if sum(out.sats for out in outputs) > MAX_MONEY:
-        raise Rejected("bad-txns-txouttotal-toolarge")
     if not all(_standard_script(out.script) for out in outputs):
         raise Rejected("scriptpubkey")
     if sum(out.script.startswith(b"\x6a") for out in outputs) > 1:
