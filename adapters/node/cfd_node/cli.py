@@ -16,7 +16,10 @@ from cfd_node.commands.payouts import payouts
 def main(verbose: bool) -> None:
     """Non-custodial bitcoin CFDs, settled by discreet log contracts."""
     level = logging.INFO if verbose else logging.ERROR
+    # locals in a traceback could be keys: only the plain one is shown
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), plain],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=click.get_text_stream("stderr")),
     )
