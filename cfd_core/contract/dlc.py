@@ -1,7 +1,6 @@
-"""The verified bundle: a draft together with every counterparty signature that makes it enforceable."""
+"""Verified bundles: a draft together with the counterparty's signatures that make it enforceable."""
 
 import hashlib
-from functools import cached_property
 
 from attrs import define, evolve, field, frozen
 
@@ -18,36 +17,34 @@ from cfd_core.payouts import ScheduleEntry
 from cfd_core.values import Role, Secret
 
 
-@frozen
-class CommitAndRefund:
-    """One side's signatures for the commit (encrypted to the other's publish point, 162 bytes) and refund (DER)."""
-
-    commit: bytes = field(repr=False)
-    refund: bytes = field(repr=False)
-
-
-def sign_commit_and_refund(draft: Draft, role: Role, keys: CfdKeys, aux: bytes) -> CommitAndRefund:
-    """What `role` gives the other side besides its CET signatures."""
+def sign_commit(draft: Draft, role: Role, keys: CfdKeys, aux: bytes) -> bytes:
+    """Our adaptor signature on the commit (162 bytes), encrypted to the counterparty's publish point."""
     point = Point.parse(draft.party(role.other).points.publish)
-    commit = adaptor.encrypt_sign(keys.identity, point, draft.commit_digest, aux)
-    return CommitAndRefund(commit, secp.ecdsa_sign(keys.identity, draft.refund_digest))
+    return adaptor.encrypt_sign(keys.identity, point, draft.commit_digest, aux)
 
 
-def check_commit_and_refund(draft: Draft, role: Role, theirs: CommitAndRefund) -> None:
-    """`PeerViolation` unless the counterparty of `role` signed both validly."""
+def sign_refund(draft: Draft, keys: CfdKeys) -> bytes:
+    """Our DER signature on the refund."""
+    return secp.ecdsa_sign(keys.identity, draft.refund_digest)
+
+
+def check_commit(draft: Draft, role: Role, signature: bytes) -> None:
+    """`PeerViolation` unless the counterparty of `role` signed the commit for us."""
     key = Point.parse(draft.party(role.other).funder.identity)
     own_point = Point.parse(draft.party(role).points.publish)
-    if not _commit_valid(theirs.commit, key, own_point, draft.commit_digest):
-        raise PeerViolation("the adaptor signature on the commit is not valid")
-    if not secp.ecdsa_verify(key, draft.refund_digest, theirs.refund):
-        raise PeerViolation("the signature on the refund is not valid")
-
-
-def _commit_valid(signature: bytes, key: Point, point: Point, digest: bytes) -> bool:
     try:
-        return adaptor.verify(signature, key, point, digest)
+        valid = adaptor.verify(signature, key, own_point, draft.commit_digest)
     except DecodeError:
-        return False
+        valid = False
+    if not valid:
+        raise PeerViolation("the adaptor signature on the commit is not valid")
+
+
+def check_refund(draft: Draft, role: Role, signature: bytes) -> None:
+    """`PeerViolation` unless the counterparty of `role` signed the refund."""
+    key = Point.parse(draft.party(role.other).funder.identity)
+    if not secp.ecdsa_verify(key, draft.refund_digest, signature):
+        raise PeerViolation("the signature on the refund is not valid")
 
 
 def sign_cets_job(draft: Draft, keys: CfdKeys, aux: bytes) -> SignCetsJob:
@@ -57,78 +54,110 @@ def sign_cets_job(draft: Draft, keys: CfdKeys, aux: bytes) -> SignCetsJob:
 
 def verify_cets_job(draft: Draft, role: Role, packed: bytes) -> VerifyCetsJob:
     """The job that checks the counterparty's; `PeerViolation` when their number is wrong."""
-    expected = len(draft.schedule.entries) * ADAPTOR_BYTES
+    expected = len(draft.entries) * ADAPTOR_BYTES
     if len(packed) != expected:
         raise PeerViolation(f"{len(packed)} bytes of CET signatures where {expected} were due")
     identity = draft.party(role.other).funder.identity
     return VerifyCetsJob(identity, draft.cet_digests, draft.packed_points, packed)
 
 
+@frozen
+class SignedCet:
+    """A CET ready to broadcast, and what it pays."""
+
+    transaction: Transaction
+    entry: ScheduleEntry
+
+
 @define(frozen=True, slots=False, kw_only=True)
-class Dlc:
-    """One revision that we can enforce alone, from `role`'s side.
+class Settleable:
+    """A revision whose exits we can sign alone once its commit is on the chain, whoever published it.
 
     The counterparty's CET signatures are big and needed once, so only their SHA-256 stays here; the store keeps the
     packed bytes and hands them back for `sign_cet`.
     """
 
-    revision: int
     role: Role
-    draft: Draft
-    ours: CommitAndRefund
-    theirs: CommitAndRefund
-    cets_sha256: bytes
+    draft: Draft = field(repr=False)
+    their_refund: bytes = field(repr=False)
+    cets_sha256: bytes = field(repr=lambda digest: digest.hex())
 
-    @cached_property
-    def _own_first(self) -> bool:
-        return self.role is Role.MAKER
+    @property
+    def number(self) -> int:
+        return self.draft.revision.number
 
-    def _witness(self, own_der: bytes, their_der: bytes, script: bytes) -> tuple[bytes, ...]:
-        maker, taker = (own_der, their_der) if self._own_first else (their_der, own_der)
+    def witness(self, own_der: bytes, their_der: bytes, script: bytes) -> tuple[bytes, ...]:
+        """Both signatures, each in its place."""
+        maker, taker = (own_der, their_der) if self.role is Role.MAKER else (their_der, own_der)
         return both_witness(maker, taker, script)
-
-    def sign_commit(self, keys: CfdKeys) -> Transaction:
-        """The commit, ready to broadcast. Publishing it reveals our publish secret of this revision."""
-        theirs = secp.compact_to_der(adaptor.decrypt(self.theirs.commit, keys.publish))
-        own = secp.ecdsa_sign(keys.identity, self.draft.commit_digest)
-        return self.draft.commit.with_witness(0, self._witness(own, theirs, self.draft.lock_script))
 
     def sign_refund(self, keys: CfdKeys) -> Transaction:
         """The refund, valid `refund_timelock` blocks after the commit."""
         own = secp.ecdsa_sign(keys.identity, self.draft.refund_digest)
-        return self.draft.refund.with_witness(0, self._witness(own, self.theirs.refund, self.draft.commit_script))
+        return self.draft.refund.with_witness(0, self.witness(own, self.their_refund, self.draft.commit_script))
 
-    def sign_cet(self, keys: CfdKeys, attestation: Attestation, packed: bytes) -> tuple[Transaction, ScheduleEntry]:
-        """The CET of the attested outcome, ready `cet_timelock` blocks after the commit.
+    def covers(self, attestation: Attestation) -> bool:
+        """Whether this revision has a CET for the attested outcome."""
+        cets = self.draft.event(attestation.event_id)
+        return cets is not None and cets.find(attestation.outcome) is not None
 
-        `packed` are the counterparty's CET signatures as stored; `RuleViolation` when they are not those.
+    def sign_cet(self, keys: CfdKeys, attestation: Attestation, packed: bytes) -> SignedCet:
+        """The CET of the attested outcome, valid `cet_timelock` blocks after the commit.
+
+        `packed` are the counterparty's CET signatures as stored. `RuleViolation` when they are not those, or when no
+        CET covers the outcome.
         """
         if hashlib.sha256(packed).digest() != self.cets_sha256:
             raise RuleViolation("these are not the stored CET signatures of this revision")
-        index, entry = self.draft.schedule.lookup(attestation.outcome)
+        cets = self.draft.event(attestation.event_id)
+        found = cets.find(attestation.outcome) if cets is not None else None
+        if found is None:
+            raise RuleViolation(f"no CET for {attestation.outcome} at {attestation.event_id}")
+        index, entry = found
         signature = packed[index * ADAPTOR_BYTES : (index + 1) * ADAPTOR_BYTES]
         digest = self.draft.cet_digest(entry)
         theirs = secp.compact_to_der(adaptor.decrypt(signature, attestation.prefix_secret(entry.prefix)))
-        self._check_decrypted(digest, theirs)
-        own = secp.ecdsa_sign(keys.identity, digest)
-        cet = self.draft.cet(entry)
-        return cet.with_witness(0, self._witness(own, theirs, self.draft.commit_script)), entry
-
-    def _check_decrypted(self, digest: bytes, der: bytes) -> None:
         key = Point.parse(self.draft.party(self.role.other).funder.identity)
-        if not secp.ecdsa_verify(key, digest, der):
+        if not secp.ecdsa_verify(key, digest, theirs):
             raise RuleViolation("the attestation does not decrypt the CET signature of its outcome")
+        own = secp.ecdsa_sign(keys.identity, digest)
+        cet = self.draft.cet(entry).with_witness(0, self.witness(own, theirs, self.draft.commit_script))
+        return SignedCet(cet, entry)
 
-    def recover_publish_secret(self, published: Transaction) -> Secret:
-        """The counterparty's publish secret, from its published commit."""
-        position = 0 if self._own_first else 1
-        own_der = published.inputs[0].witness[1 - position][:-1]
-        point = Point.parse(self.draft.party(self.role.other).points.publish)
-        return adaptor.recover(self.ours.commit, secp.der_to_compact(own_der), point)
 
-    def with_lock_witnesses(self, witnesses: tuple[tuple[bytes, ...], ...], role: Role) -> Transaction:
-        """The lock with `role`'s witnesses filled in."""
-        return fill_lock(self.draft, self.draft.lock, witnesses, role)
+@define(frozen=True, slots=False, kw_only=True)
+class Dlc(Settleable):
+    """A revision that we can enforce alone, commit included."""
+
+    own_commit: bytes = field(repr=False)
+    """Our adaptor signature on the commit, as given to the counterparty."""
+    their_commit: bytes = field(repr=False)
+
+    def sign_commit(self, keys: CfdKeys) -> Transaction:
+        """The commit, ready to broadcast. Publishing it reveals our publish secret of this revision."""
+        theirs = secp.compact_to_der(adaptor.decrypt(self.their_commit, keys.publish))
+        own = secp.ecdsa_sign(keys.identity, self.draft.commit_digest)
+        return self.draft.commit.with_witness(0, self.witness(own, theirs, self.draft.lock_script))
+
+
+def publish_secret(draft: Draft, role: Role, own_commit: bytes, published: Transaction) -> Secret:
+    """The counterparty's publish secret, from a commit that it published.
+
+    `PeerViolation` when the witness is not made of our adaptor signature: then we published it ourselves, or whoever
+    reports the transaction reports a false witness.
+    """
+    witness = published.inputs[0].witness
+    if len(witness) != 3 or len(witness[0]) < 9 or len(witness[1]) < 9:
+        raise PeerViolation("a commit whose witness is not two signatures", culprit="chain")
+    own_der = witness[1 if role is Role.MAKER else 0][:-1]
+    key = Point.parse(draft.party(role).funder.identity)
+    try:
+        if not secp.ecdsa_verify(key, draft.commit_digest, own_der):
+            raise PeerViolation("a commit without our signature", culprit="chain")
+        point = Point.parse(draft.party(role.other).points.publish)
+        return adaptor.recover(own_commit, secp.der_to_compact(own_der), point)
+    except DecodeError as error:
+        raise PeerViolation("a commit whose witness does not decode", culprit="chain") from error
 
 
 def input_positions(draft: Draft, role: Role) -> range:

@@ -1,21 +1,23 @@
 """All transactions of one DLC revision, unsigned. Both parties derive byte-identical ones from the same facts."""
 
 import hashlib
+from fractions import Fraction
 from functools import cached_property
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
+from cfd_core import payouts
 from cfd_core.bitcoin import scripts
 from cfd_core.bitcoin.midstate import OneInputDigest
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.contract.costs import SharedCosts, commit_transaction, exit_transaction, shared_costs
 from cfd_core.contract.funding import Funder, build_lock
 from cfd_core.contract.scripts import RevisionPoints, commit_script, lock_script
-from cfd_core.contract.terms import ContractTerms
+from cfd_core.contract.terms import ContractTerms, RevisionTerms
 from cfd_core.crypto.secp import Point
 from cfd_core.oracle import Announcement, adaptor_points
 from cfd_core.payouts import Schedule, ScheduleEntry
-from cfd_core.values import OutPoint, Position, Role, Sats
+from cfd_core.values import EventId, OutPoint, Position, Role, Sats
 
 LOCK_VOUT = 0
 COMMIT_VOUT = 0
@@ -30,12 +32,29 @@ class Party:
     points: RevisionPoints
 
 
+@frozen
+class EventCets:
+    """The CETs of one oracle event, in price order."""
+
+    announcement: Announcement
+    entries: tuple[ScheduleEntry, ...] = field(repr=False)
+    first: int
+    """Position of the first of them among all CETs of the revision."""
+
+    def find(self, outcome: int) -> tuple[int, ScheduleEntry] | None:
+        """Position among all CETs, and the entry that pays this outcome; None where no CET covers it."""
+        found = payouts.find(self.entries, outcome, self.announcement.digits)
+        return None if found is None else (self.first + found[0], found[1])
+
+
 @define(frozen=True, slots=False, kw_only=True)
 class Draft:
     """One revision's lock, commit, CETs and refund."""
 
     terms: ContractTerms
-    announcement: Announcement
+    revision: RevisionTerms
+    announcements: tuple[Announcement, ...] = field(repr=False)
+    """Of `revision.events`, in that order."""
     maker: Party
     taker: Party
 
@@ -96,7 +115,7 @@ class Draft:
 
     @cached_property
     def refund(self) -> Transaction:
-        outputs = self._payments(self.terms.margin(Role.MAKER), self.terms.margin(Role.TAKER))
+        outputs = self.payments(self.terms.margin(Role.MAKER), self.terms.margin(Role.TAKER))
         return exit_transaction(self.commit_outpoint, outputs, self.terms.refund_timelock)
 
     @cached_property
@@ -105,36 +124,67 @@ class Draft:
 
     @cached_property
     def schedule(self) -> Schedule:
-        return self.terms.schedule
+        """The payouts at settlement."""
+        return self.terms.schedule_of(self.revision)
+
+    @cached_property
+    def events(self) -> tuple[EventCets, ...]:
+        """The settlement's CETs, then each liquidation's."""
+        curve, slack = self.terms.curve_of(self.revision), Fraction(self.terms.liquidation_slack)
+        liquidation = payouts.liquidation_entries(curve, self.terms.digits, slack) if self.revision.liquidations else ()
+        found: list[EventCets] = []
+        first = 0
+        for index, announcement in enumerate(self.announcements):
+            entries = liquidation if index else self.schedule.entries
+            found.append(EventCets(announcement, entries, first))
+            first += len(entries)
+        return tuple(found)
+
+    def event(self, event: EventId) -> EventCets | None:
+        """The CETs of one event; None when this revision has none."""
+        return next((cets for cets in self.events if cets.announcement.event_id == event), None)
+
+    @property
+    def entries(self) -> tuple[ScheduleEntry, ...]:
+        """What each CET pays, in the order of their signatures."""
+        return tuple(entry for cets in self.events for entry in cets.entries)
 
     def payouts(self, entry: ScheduleEntry) -> tuple[Sats, Sats]:
         """What (maker, taker) get in this CET, after dust has gone to the other side."""
         maker, taker = self._split(entry)
-        paid = {out.script: out.sats for out in self._payments(maker, taker)}
+        paid = {out.script: out.sats for out in self.payments(maker, taker)}
         if len(paid) == 1 and self.maker.funder.payout_script == self.taker.funder.payout_script:
             return maker, taker
         none = Sats(0)
         return paid.get(self.maker.funder.payout_script, none), paid.get(self.taker.funder.payout_script, none)
 
     def cet(self, entry: ScheduleEntry) -> Transaction:
-        return exit_transaction(self.commit_outpoint, self._payments(*self._split(entry)), self.terms.cet_timelock)
+        return exit_transaction(self.commit_outpoint, self.payments(*self._split(entry)), self.terms.cet_timelock)
 
     def cet_digest(self, entry: ScheduleEntry) -> bytes:
-        return self._cet_midstate.digest(self._payments(*self._split(entry)))
+        return self._cet_midstate.digest(self.payments(*self._split(entry)))
 
     @cached_property
     def cet_digests(self) -> bytes:
-        """32 bytes per CET, in schedule order."""
-        return b"".join(self.cet_digest(entry) for entry in self.schedule.entries)
+        """32 bytes per CET, in the order of `entries`."""
+        liquidations = self.events[1].entries if len(self.events) > 1 else ()
+        once = b"".join(self.cet_digest(entry) for entry in liquidations)
+        settlement = b"".join(self.cet_digest(entry) for entry in self.schedule.entries)
+        # all liquidation events pay alike, so their CETs are the same transactions under other points
+        return settlement + once * (len(self.events) - 1)
 
     @cached_property
     def cet_points(self) -> tuple[Point, ...]:
         """The oracle point each CET's adaptor signatures are encrypted to."""
-        return tuple(adaptor_points(self.announcement, [entry.prefix for entry in self.schedule.entries]))
+        return tuple(
+            point
+            for cets in self.events
+            for point in adaptor_points(cets.announcement, [entry.prefix for entry in cets.entries])
+        )
 
     @cached_property
     def packed_points(self) -> bytes:
-        """33 bytes per CET, in schedule order."""
+        """33 bytes per CET, in the order of `entries`."""
         return b"".join(point.encode() for point in self.cet_points)
 
     @cached_property
@@ -156,9 +206,11 @@ class Draft:
             return entry.long, entry.short
         return entry.short, entry.long
 
-    def _payments(self, maker: Sats, taker: Sats) -> tuple[TxOut, ...]:
-        """Maker's output, then taker's; a share that would be dust goes to the other side."""
+    def payments(self, maker: Sats, taker: Sats, *, with_both: bool = False) -> tuple[TxOut, ...]:
+        """Maker's output, then taker's; a share that would be dust goes to the other side (not `with_both`)."""
         maker_script, taker_script = self.maker.funder.payout_script, self.taker.funder.payout_script
+        if with_both:
+            return TxOut(maker, maker_script), TxOut(taker, taker_script)
         if maker < scripts.dust_limit(maker_script):
             return (TxOut(Sats(maker + taker), taker_script),)
         if taker < scripts.dust_limit(taker_script):

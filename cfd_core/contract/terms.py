@@ -15,6 +15,9 @@ CET_TIMELOCK: Final = 12
 """Blocks between a commit and the first CET: the time to punish a revoked commit."""
 REFUND_TIMELOCK: Final = 216
 """Blocks between a commit and the refund: 1.5 contract terms."""
+DEFAULT_LIQUIDATION_SLACK: Final = Decimal("0.005")
+MAX_LIQUIDATIONS: Final = 26
+"""Hourly events of a contract term, and one for clocks that differ."""
 MAX_TOLERANCE: Final = Decimal("0.1")
 MAX_FUNDING_RATE: Final = Decimal("0.1")
 MAX_OPENING_FEE: Final = 10**12
@@ -39,6 +42,25 @@ def opening_fee(value: int) -> Sats:
 
 
 @frozen(kw_only=True)
+class RevisionTerms:
+    """What one DLC revision settles on; each rollover agrees on the next."""
+
+    number: int
+    """0 from contract setup on."""
+    settlement: EventId
+    """The event at which the CFD settles unless it is rolled over before."""
+    liquidations: tuple[EventId, ...]
+    """The hourly events before it, in time order."""
+    long_pays_short: int
+    """Sats by which all fees so far shift the payoff."""
+
+    @property
+    def events(self) -> tuple[EventId, ...]:
+        """All events this revision has CETs for: the settlement first."""
+        return (self.settlement, *self.liquidations)
+
+
+@frozen(kw_only=True)
 class ContractTerms:
     """The terms of one CFD, fixed when the maker accepts the order."""
 
@@ -57,6 +79,10 @@ class ContractTerms:
     funding_rate: Decimal = field(validator=_checked(funding_rate))
     fee_rate: FeeRate = field(validator=_checked(values.fee_rate))
     tolerance: Decimal = field(validator=_checked(payouts.check_tolerance))
+    liquidations: tuple[EventId, ...] = ()
+    """Hourly events between now and the settlement, in time order."""
+    liquidation_slack: Decimal = DEFAULT_LIQUIDATION_SLACK
+    """How much of a liquidation price may stay uncovered next to it."""
     cet_timelock: int = CET_TIMELOCK
     refund_timelock: int = REFUND_TIMELOCK
 
@@ -64,6 +90,10 @@ class ContractTerms:
         if not 1 <= self.cet_timelock < self.refund_timelock <= 4032:
             raise RuleViolation("timelocks must satisfy 1 <= CET < refund <= 4,032 blocks")
         payouts.payoff_of(self.product)
+        if len(self.liquidations) > MAX_LIQUIDATIONS or len(set(self.liquidations)) != len(self.liquidations):
+            raise RuleViolation(f"at most {MAX_LIQUIDATIONS} different liquidation events")
+        if not Decimal("0.0001") <= self.liquidation_slack <= Decimal("0.1"):
+            raise RuleViolation(f"liquidation slack must be from 0.0001 to 0.1, not {self.liquidation_slack!s:.40}")
         if self.tolerance > MAX_TOLERANCE:
             raise RuleViolation(f"a contract pays within {MAX_TOLERANCE} of the pool or better, not {self.tolerance}")
 
@@ -77,9 +107,23 @@ class ContractTerms:
         return self.taker_leverage if position is self.taker_position else self.maker_leverage
 
     @property
+    def first_revision(self) -> RevisionTerms:
+        """What contract setup signs."""
+        return RevisionTerms(
+            number=0,
+            settlement=self.event,
+            liquidations=self.liquidations,
+            long_pays_short=self.fee_account(Role.TAKER).long_pays_short,
+        )
+
+    @property
     def curve(self) -> PayoutCurve:
-        """The exact payoff, fees included."""
-        return self._curve_before_fees.with_fees(self.fee_account(Role.TAKER).long_pays_short)
+        """The exact payoff after opening, fees included."""
+        return self.curve_of(self.first_revision)
+
+    def curve_of(self, revision: RevisionTerms) -> PayoutCurve:
+        """The exact payoff with all fees of a revision."""
+        return self._curve_before_fees.with_fees(revision.long_pays_short)
 
     @property
     def _curve_before_fees(self) -> PayoutCurve:
@@ -110,7 +154,14 @@ class ContractTerms:
     def pool(self) -> Sats:
         return Sats(self.margin(Role.MAKER) + self.margin(Role.TAKER))
 
-    @property
-    def schedule(self) -> Schedule:
-        """The price ranges and what each pays; both sides derive the identical one."""
-        return payouts.build_schedule(self.curve, self.digits, self.tolerance)
+    def schedule_of(self, revision: RevisionTerms) -> Schedule:
+        """The price ranges at settlement and what each pays; both sides derive the identical one."""
+        return payouts.build_schedule(self.curve_of(revision), self.digits, self.tolerance)
+
+    def funding_of(self, rate: Decimal, hours: int) -> int:
+        """Sats that a rollover adds to `long_pays_short`; negative when short pays long."""
+        curve = self._curve_before_fees
+        account = FeeAccount(Role.TAKER, Position.LONG)
+        return account.charge_funding(
+            long_margin=curve.long_margin, short_margin=curve.short_margin, rate=rate, hours=hours
+        ).long_pays_short
