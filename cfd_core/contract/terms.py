@@ -15,6 +15,8 @@ CET_TIMELOCK: Final = 12
 """Blocks between a commit and the first CET: the time to punish a revoked commit."""
 REFUND_TIMELOCK: Final = 216
 """Blocks between a commit and the refund: 1.5 contract terms."""
+MIN_MARGIN: Final = 330
+"""Sats: the highest dust limit of a payout script. A smaller margin could not even be refunded."""
 MAX_TOLERANCE: Final = Decimal("0.1")
 MAX_FUNDING_RATE: Final = Decimal("0.1")
 MAX_OPENING_FEE: Final = 10**12
@@ -66,6 +68,9 @@ class ContractTerms:
         payouts.payoff_of(self.product)
         if self.tolerance > MAX_TOLERANCE:
             raise RuleViolation(f"a contract pays within {MAX_TOLERANCE} of the pool or better, not {self.tolerance}")
+        for role in Role:
+            if self.margin(role) < MIN_MARGIN:
+                raise RuleViolation(f"the {role.value}'s margin of {self.margin(role)} sats is below {MIN_MARGIN}")
 
     def position(self, role: Role) -> Position:
         return self.taker_position if role is Role.TAKER else self.taker_position.other
