@@ -71,11 +71,13 @@ def address(script: bytes, network: Network) -> str:
 
 def script_of_address(text: str, network: Network) -> bytes:
     """The script of a segwit address of this network; `DecodeError` for anything else."""
+    if text.isupper():
+        text = text.lower()  # as QR codes carry it; embit knows the lower form only
     try:
         script = bytes(address_to_scriptpubkey(text).data)
     except Exception as error:  # embit raises whatever its parser trips over
         raise DecodeError(f"not an address: {text!r:.100}") from error
-    if address(script, network) != text.lower():
+    if address(script, network) != text:
         raise DecodeError(f"not an address of {network.value}: {text!r:.100}")
     return script
 

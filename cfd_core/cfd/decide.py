@@ -59,7 +59,7 @@ def _observe_lock(phase: p.Phase, draft: Draft, report: OutpointReport) -> Itera
     if report.spend is not None and _txid(report.spend) == draft.commit.txid:
         if isinstance(phase, p.LockSignedUnseen):
             yield e.LockSeen(report.created or 0)
-        if _commit_height(phase) != report.spend.height:
+        if _commit_known(phase) != (report.spend.transaction, report.spend.height):
             yield e.CommitSeen(report.spend.transaction, report.spend.height)
     elif isinstance(phase, p.ON_CHAIN):
         # our own commit may be on its way: until it was in a block, its absence is no news
@@ -73,10 +73,15 @@ def _observe_lock(phase: p.Phase, draft: Draft, report: OutpointReport) -> Itera
 
 
 def _observe_commit(phase: p.Phase, draft: Draft, report: OutpointReport) -> Iterator[e.CfdEvent]:
-    if report.created is None or not isinstance(phase, p.CommitConfirmed | p.ExitPending | p.ExitConfirmed):
+    if report.created is None or not isinstance(phase, p.ON_CHAIN):
+        return
+    if report.created and _commit_height(phase) != report.created:
+        # reports come in any order: this one tells of the commit's block before the lock's spend was reported
+        yield e.CommitSeen(phase.commit, report.created)
+    elif isinstance(phase, p.CommitPending):
         return
     if report.spend is None:
-        if not isinstance(phase, p.CommitConfirmed):
+        if isinstance(phase, p.ExitPending | p.ExitConfirmed):
             yield e.ExitGone()
     elif _exit_key(phase) != (_txid(report.spend), report.spend.height):
         yield _classify(draft, report.spend)
@@ -130,14 +135,13 @@ def _lock_height(phase: p.Phase) -> int | None:
             return None
 
 
-def _commit_height(phase: p.Phase) -> int | None:
-    match phase:
-        case p.CommitConfirmed() | p.ExitPending() | p.ExitConfirmed():
-            return phase.commit_height
-        case p.CommitPending():
-            return 0
-        case _:
-            return None
+def _commit_height(phase: p.Phase) -> int:
+    return phase.commit_height if isinstance(phase, p.CommitConfirmed | p.ExitPending | p.ExitConfirmed) else 0
+
+
+def _commit_known(phase: p.Phase) -> tuple[bytes, int] | None:
+    """The witness counts: ours and the counterparty's commit have one txid, but reveal different secrets."""
+    return (phase.commit, _commit_height(phase)) if isinstance(phase, p.ON_CHAIN) else None
 
 
 def _exit_key(phase: p.Phase) -> tuple[str, int] | None:

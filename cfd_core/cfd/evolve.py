@@ -67,7 +67,7 @@ def _next_phase(cfd: Cfd, event: e.CfdEvent) -> p.Phase:
         case e.ForceCloseStarted(commit):
             return p.CommitPending(_held(cfd), commit)
         case e.CommitSeen(commit, height):
-            return p.CommitConfirmed(_held(cfd), commit, height) if height else p.CommitPending(_held(cfd), commit)
+            return _commit_seen(cfd, commit, height)
         case e.CommitGone():
             return p.CommitPending(_held(cfd), _commit(cfd.phase))
         case e.ExitSeen():
@@ -96,9 +96,18 @@ def _dlc(cfd: Cfd, event: e.LockSigned) -> Dlc:
 
 def _lock_completed(cfd: Cfd, lock: bytes) -> p.Phase:
     held = p.Held(_held(cfd).dlc, lock)
-    if isinstance(cfd.phase, p.Open):
-        return p.Open(held, cfd.phase.lock_height)
+    if isinstance(cfd.phase, (p.Open, *p.ON_CHAIN)):
+        return replace(cfd.phase, held=held)
     return p.LockPending(held)
+
+
+def _commit_seen(cfd: Cfd, commit: bytes, height: int) -> p.Phase:
+    if not height:
+        return p.CommitPending(_held(cfd), commit)
+    if isinstance(cfd.phase, p.ExitPending | p.ExitConfirmed):
+        # news of the commit may come after news of its spend, which then still holds
+        return replace(cfd.phase, commit=commit, commit_height=height)
+    return p.CommitConfirmed(_held(cfd), commit, height)
 
 
 def _exit_seen(cfd: Cfd, event: e.ExitSeen) -> p.Phase:

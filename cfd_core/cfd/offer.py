@@ -11,7 +11,7 @@ from cfd_core.errors import RuleViolation
 from cfd_core.values import EventId, FeeRate, Network, OfferId, Position, Sats, Timestamp
 
 STALE_AFTER: Final = 600
-"""Seconds; a quote older than this is not taken."""
+"""Seconds; a quote older than this, or dated further ahead, is not taken."""
 MAX_LEVERAGES: Final = 32
 
 
@@ -63,7 +63,7 @@ class Offer:
         return self.ask if position is Position.LONG else self.bid
 
     def stale(self, now: Timestamp) -> bool:
-        return now > self.published_at + STALE_AFTER
+        return abs(now - self.published_at) > STALE_AFTER
 
     def terms(self, position: Position, quantity: int, leverage: int) -> ContractTerms:
         """The terms of an order; `RuleViolation` when the offer does not cover it."""

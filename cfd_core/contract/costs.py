@@ -38,8 +38,8 @@ class SharedCosts:
 
 
 def fee_of(weight: int, rate: FeeRate) -> Sats:
-    """Fee in sats for so many weight units, rounded up to whole sats."""
-    return Sats((weight * rate + 3) // 4)
+    """Fee in sats for so many weight units, rounded up to whole virtual bytes as nodes count them."""
+    return Sats((weight + 3) // 4 * rate)
 
 
 def commit_transaction(lock: OutPoint, sats: Sats, script_pubkey: bytes) -> Transaction:

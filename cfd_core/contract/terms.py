@@ -18,6 +18,8 @@ REFUND_TIMELOCK: Final = 216
 DEFAULT_LIQUIDATION_SLACK: Final = Decimal("0.005")
 MAX_LIQUIDATIONS: Final = 26
 """Hourly events of a contract term, and one for clocks that differ."""
+MIN_MARGIN: Final = 330
+"""Sats: the highest dust limit of a payout script. A smaller margin could not even be refunded."""
 MAX_TOLERANCE: Final = Decimal("0.1")
 MAX_FUNDING_RATE: Final = Decimal("0.1")
 MAX_OPENING_FEE: Final = 10**12
@@ -96,6 +98,9 @@ class ContractTerms:
             raise RuleViolation(f"liquidation slack must be from 0.0001 to 0.1, not {self.liquidation_slack!s:.40}")
         if self.tolerance > MAX_TOLERANCE:
             raise RuleViolation(f"a contract pays within {MAX_TOLERANCE} of the pool or better, not {self.tolerance}")
+        for role in Role:
+            if self.margin(role) < MIN_MARGIN:
+                raise RuleViolation(f"the {role.value}'s margin of {self.margin(role)} sats is below {MIN_MARGIN}")
 
     def position(self, role: Role) -> Position:
         return self.taker_position if role is Role.TAKER else self.taker_position.other

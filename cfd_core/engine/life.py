@@ -7,6 +7,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.owed import owed
 from cfd_core.engine.turn import Turn
+from cfd_core.errors import DecodeError, PeerViolation
 from cfd_core.values import CfdId, EventId
 
 
@@ -40,9 +41,16 @@ def close_if_final(turn: Turn, key: CfdId) -> None:
 
 
 def attested(turn: Turn, event: EventId, raw: bytes) -> None:
+    refused: PeerViolation | DecodeError | None = None
     for cfd in list(turn.cfds.values()):
         if cfd.announcement.event_id == event:
-            turn.record(cfd.id, *decide.attest(cfd, raw))
+            try:
+                turn.record(cfd.id, *decide.attest(cfd, raw))
+            except (PeerViolation, DecodeError) as error:
+                # two oracles may use one name for an event: the word of one must not stop at the other's CFDs
+                refused = error
+    if refused is not None and not turn.events:
+        raise refused
 
 
 def revision_loaded(turn: Turn, key: CfdId, revision: int, packed: bytes) -> None:

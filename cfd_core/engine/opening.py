@@ -24,6 +24,8 @@ def take(turn: Turn, command: c.TakeOffer) -> None:
         raise RuleViolation(f"that maker has no offer {command.offer}")
     terms = offer.terms(command.position, command.quantity, command.leverage)
     _check_payable(terms)
+    if len(command.entropy) != 32:
+        raise RuleViolation("taking an offer needs 32 bytes of entropy")
     key = cfd_id(command.entropy[:16].hex())
     if key in turn.cfds:
         raise RuleViolation("this entropy was used before")

@@ -7,6 +7,7 @@ from attrs import evolve
 from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine as setup_machine
@@ -56,6 +57,15 @@ def answer(turn: Turn, answered: i.SetupInput) -> None:
     run = next((r for r in turn.runs.values() if r.state and r.state.setup.cfd_id == answered.cfd_id), None)
     if run is not None and run.state is not None and (type(run.state), type(answered)) in s.TRANSITIONS:
         answer_run(turn, run, answered)
+    elif run is None and isinstance(answered, i.CoinsReserved):
+        _give_back(turn, answered.cfd_id)
+
+
+def _give_back(turn: Turn, key: CfdId) -> None:
+    """Coins that were set aside while their setup ended: `ReleaseCoins` may have run before there were any."""
+    cfd = turn.cfds.get(key)
+    if cfd is not None and isinstance(cfd.phase, p.Rejected | p.SetupFailed):
+        turn.effects.append(f.ReleaseCoins(key))
 
 
 def answer_run(turn: Turn, run: Run, answer: s.Answer) -> None:

@@ -33,8 +33,14 @@ class Rpc:
     """bitcoind's JSON-RPC. `url` holds user and password: http://user:password@127.0.0.1:port"""
 
     def __init__(self, url: str) -> None:
-        # the environment's proxies are none of a loopback connection's business
-        self._client = httpx.AsyncClient(base_url=url, timeout=RPC_SECONDS, trust_env=False)
+        whole = httpx.URL(url)
+        # httpx logs URLs, so the password leaves this one; and proxies are no business of a loopback connection
+        self._client = httpx.AsyncClient(
+            base_url=whole.copy_with(userinfo=b""),
+            auth=(whole.username, whole.password),
+            timeout=RPC_SECONDS,
+            trust_env=False,
+        )
         self._ids = itertools.count()
 
     async def close(self) -> None:
@@ -42,6 +48,8 @@ class Rpc:
 
     async def call(self, method: str, *params: Any, wallet: str | None = None) -> Any:
         """The result; `RpcRefused` for an error answer, `NodeFailed` for none."""
+        if self._client.is_closed:
+            raise NodeFailed("the control is closed")
         path = "/" if wallet is None else f"/wallet/{wallet}"
         body = {"jsonrpc": "1.0", "id": next(self._ids), "method": method, "params": params}
         try:

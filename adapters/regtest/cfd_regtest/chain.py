@@ -293,9 +293,11 @@ class EmbeddedChain:
         )
 
     def _process(self, block: Block) -> None:
-        self._kernel.process(block.serialize())
         self._known[block.hash] = block
-        self._follow()
+        try:
+            self._kernel.process(block.serialize())
+        finally:
+            self._follow()  # a refused branch may have moved the engine before it was refused
 
     def _follow(self) -> None:
         """Bring ledger and mempool to where the engine is."""

@@ -150,8 +150,10 @@ class RealNode:
 
     def _node_answers(self) -> bool:
         try:
+            url = httpx.URL(self.rpc_url)
+            bare, login = url.copy_with(userinfo=b""), (url.username, url.password)
             body = {"method": "getblockcount", "params": []}
-            return httpx.post(self.rpc_url, json=body, timeout=5, trust_env=False).status_code == httpx.codes.OK
+            return httpx.post(bare, auth=login, json=body, timeout=5, trust_env=False).status_code == httpx.codes.OK
         except (OSError, httpx.HTTPError):
             return False
 

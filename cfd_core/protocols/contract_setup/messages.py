@@ -14,6 +14,13 @@ from cfd_core.inputs import Message
 from cfd_core.values import OfferId, OutPoint, Position
 
 PROTOCOL = "cfd-setup@1"
+MAX_REASON = 500
+"""Characters; a reason is shown to people and stored for ever."""
+
+
+def _for_people(reason: str) -> str:
+    """Cut to size, on one line, without control characters: the counterparty chose the text."""
+    return "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
 
 
 def _length(expected: int) -> Callable[[Any, Any, bytes], None]:
@@ -43,7 +50,7 @@ class Accept(Message):
 class Reject(Message):
     """Either side ends the run; `reason` is for the other's user."""
 
-    reason: str
+    reason: str = field(converter=_for_people)
 
 
 @frozen

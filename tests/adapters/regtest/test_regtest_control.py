@@ -1,11 +1,13 @@
 """One suite for every back end of the seam: the embedded chain and a real node must tell the same story."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
 from aiorpcx import RPCError
-from cfd_regtest import BitcoindControl, ChainControl, EmbeddedControl, NodeFailed, scripthash
+from cfd_regtest import BitcoindControl, ChainControl, EmbeddedControl, NodeFailed, RealNode, scripthash
+from cfd_regtest.bitcoind import Rpc
 from cfd_regtest.transactions import parse_tx
 
 from cfd_core.bitcoin.scripts import address
@@ -163,3 +165,31 @@ async def test_no_bitcoind_there(unused_tcp_port: int) -> None:
     with pytest.raises(NodeFailed, match="does not answer listwallets"):
         async with BitcoindControl(f"http://a:b@127.0.0.1:{unused_tcp_port}", "127.0.0.1", unused_tcp_port):
             raise AssertionError("entered")
+
+
+@pytest.mark.realnode
+async def test_a_script_without_an_address(real_node: RealNode) -> None:
+    control = real_node.control()
+    async with control:
+        with pytest.raises(NodeFailed, match="no address pays"):
+            await control.fund(b"\x6a\x01a", 1_000)
+    with pytest.raises(NodeFailed, match="is closed"):
+        await control.mine()
+
+
+async def test_the_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"authorization: basic YTpodW50ZXIy" in head.replace(b"Authorization: Basic", b"authorization: basic")
+        body = b'{"result": 5, "error": null}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    caplog.set_level(logging.DEBUG)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as fake:
+        port = fake.sockets[0].getsockname()[1]
+        rpc = Rpc(f"http://a:hunter2@127.0.0.1:{port}")
+        assert await rpc.call("getblockcount") == 5
+        await rpc.close()
+    assert "127.0.0.1" in caplog.text
+    assert "hunter2" not in caplog.text

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cfd_regtest import EmbeddedChain, scripthash
+from cfd_regtest import BlockRefused, EmbeddedChain, scripthash
 from cfd_regtest.blocks import assemble
 
 from cfd_core.values import OutPoint
@@ -105,6 +105,32 @@ def test_a_side_branch_counts_only_when_longer(chain: EmbeddedChain) -> None:
     )
     chain.submit_block(longer.serialize())
     assert chain.tip == longer.hash
+
+
+def test_a_branch_with_a_bad_block_at_its_end_counts_as_far_as_it_is_good(chain: EmbeddedChain) -> None:
+    old_tip, previous, height = chain.tip, chain.hash_at(chain.height - 1), chain.height
+    blocks = []
+    for step in range(3):
+        block = assemble(
+            previous=previous,
+            height=height + step,
+            time=chain.median_time + 5_000 + step,
+            script=b"\x51",
+            transactions=[],
+            fees=1 if step == 1 else 0,
+            nonce=1 << 40 | step,
+        )
+        blocks.append(block)
+        previous = block.hash
+    chain.submit_block(blocks[0].serialize())
+    with pytest.raises(BlockRefused, match=r"^bad-cb-amount"):
+        chain.submit_block(blocks[1].serialize())
+    with pytest.raises(BlockRefused, match="bad-prevblk"):
+        chain.submit_block(blocks[2].serialize())
+    assert chain.height == height
+    assert chain.tip in (old_tip, blocks[0].hash)
+    chain.mine(2)
+    assert chain.height == height + 2
 
 
 @pytest.mark.parametrize("depth", [0, -1, 111])
