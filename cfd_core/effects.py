@@ -61,6 +61,29 @@ class SignLock:
 
 
 @frozen
+class SignCancel:
+    """Sign the spend of one of our own inputs back to ourselves. A replay signs the same again."""
+
+    cfd_id: CfdId
+    psbt: bytes = field(repr=False)
+
+
+@frozen
+class BumpFee:
+    """Make a child that spends output `vout` of `parent`, so that both together pay `rate` sat/vB.
+
+    The output is a P2A anchor or our own payout; `parent_fee` is what the parent pays. A replay with the same rate
+    gives the same child, one with a higher rate its replacement.
+    """
+
+    cfd_id: CfdId
+    parent: bytes = field(repr=False)
+    vout: int
+    parent_fee: Sats
+    rate: FeeRate
+
+
+@frozen
 class CheckInputs:
     """See on the chain that these outputs exist, are confirmed, unspent and worth what is said."""
 
@@ -82,6 +105,14 @@ class VerifyCets:
 
     cfd_id: CfdId
     job: VerifyCetsJob
+
+
+@frozen
+class DropRevision:
+    """Delete the packed CET signatures of a revoked revision. A replay finds nothing."""
+
+    cfd_id: CfdId
+    revision: int
 
 
 @frozen
@@ -133,9 +164,12 @@ Effect = (
     | ReserveCoins
     | ReleaseCoins
     | SignLock
+    | SignCancel
+    | BumpFee
     | CheckInputs
     | SignCets
     | VerifyCets
+    | DropRevision
     | LoadRevision
     | BroadcastTx
     | WatchOutpoint

@@ -3,10 +3,32 @@
 Inputs that begin something carry `entropy` (32 fresh random bytes): the core has no randomness of its own.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from attrs import field, frozen
 
+from cfd_core.errors import DecodeError
 from cfd_core.oracle import Announcement
-from cfd_core.values import CfdId, EventId, OutPoint, PeerId, RunId
+from cfd_core.values import CfdId, EventId, OutPoint, PeerId, RunId, Txid
+
+MAX_REASON = 500
+"""Characters; a reason is shown to people and stored for ever."""
+
+
+def for_people(reason: str) -> str:
+    """Cut to size, on one line, without control characters: the counterparty chose the text."""
+    return "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
+
+
+def length(expected: int) -> Callable[[Any, Any, bytes], None]:
+    """An attrs validator for fields of so many bytes; `DecodeError` for others."""
+
+    def check(_instance: Any, attribute: Any, value: bytes) -> None:
+        if len(value) != expected:
+            raise DecodeError(f"{attribute.name} must be {expected} bytes, not {len(value)}")
+
+    return check
 
 
 @frozen
@@ -39,6 +61,14 @@ class StreamOpened:
     run: RunId
     peer: PeerId
     protocol: str
+    entropy: bytes = field(repr=False)
+
+
+@frozen
+class PeerConnected:
+    """A link to this peer has come up: the engine sends what the peer may lack."""
+
+    peer: PeerId
     entropy: bytes = field(repr=False)
 
 
@@ -109,6 +139,24 @@ class LockSigningFailed:
 
     cfd_id: CfdId
     reason: str
+
+
+@frozen
+class CancelInputSigned:
+    """Answers `SignCancel`: the PSBT with the final witness."""
+
+    cfd_id: CfdId
+    psbt: bytes = field(repr=False)
+
+
+@frozen
+class FeeBumpSigned:
+    """Answers `BumpFee`: the signed child, and the rate that was asked for."""
+
+    cfd_id: CfdId
+    parent: Txid
+    child: bytes = field(repr=False)
+    rate: int
 
 
 # --- the executor --------------------------------------------------------------------------------------------------
@@ -202,6 +250,7 @@ Input = (
     NodeStarted
     | TimerFired
     | StreamOpened
+    | PeerConnected
     | MessageReceived
     | MessageUndecodable
     | StreamClosed
@@ -209,6 +258,8 @@ Input = (
     | CoinsRefused
     | LockInputsSigned
     | LockSigningFailed
+    | CancelInputSigned
+    | FeeBumpSigned
     | CetsSigned
     | CetsVerified
     | RevisionLoaded

@@ -2,35 +2,86 @@
 
 from attrs import field, frozen
 
-from cfd_core.cfd.phases import ENDED, Held, Phase
+from cfd_core.cfd.events import CloseReason, ExitKind
+from cfd_core.cfd.phases import ENDED, Phase
+from cfd_core.contract.dlc import Dlc, Settleable
+from cfd_core.contract.punish import Revoked
 from cfd_core.contract.terms import ContractTerms
 from cfd_core.oracle import Announcement, Attestation
-from cfd_core.values import CfdId, OfferId, PeerId, Position, Role, Sats, Timestamp
+from cfd_core.values import CfdId, OfferId, PeerId, Position, Role, Timestamp
 
 
 @frozen
-class NotAttested:
-    """The oracle has not spoken yet."""
+class Prepared:
+    """The next revision: its exits are verified and our commit signature may be out; theirs is not here."""
+
+    dlc: Settleable
+    own_commit: bytes = field(repr=False)
 
 
 @frozen
-class Attested:
-    """The outcome is known; the CET of it is not signed yet."""
+class AgreedClose:
+    """A collaborative settlement that we signed."""
 
-    attestation: Attestation = field(repr=False)
+    price: str
+    transaction: bytes = field(repr=False)
+    complete: bool
+
+
+@frozen(kw_only=True)
+class Held:
+    """What makes a position enforceable."""
+
+    live: Dlc
+    """The newest revision that is ours to enforce."""
+    lock: bytes = field(repr=False, default=b"")
+    """The complete lock; empty while we lack the counterparty's witnesses."""
+    next: Prepared | None = None
+    """A rollover that is not complete on our side."""
+    old: Dlc | None = None
+    """The revision before the live one, until the counterparty has revoked it: it may still be published lawfully."""
+    revoked: tuple[Revoked, ...] = field(default=(), repr=False)
+    close: AgreedClose | None = None
+    cancel: bytes = field(repr=False, default=b"")
+    """Our latest transaction that spends an input of the lock back to us; empty while there is none."""
+
+    def settleable(self, number: int) -> Settleable | None:
+        """The unrevoked revision of this number."""
+        found = (self.live, self.old, self.next.dlc if self.next else None)
+        return next((dlc for dlc in found if dlc is not None and dlc.number == number), None)
+
+    @property
+    def unrevoked(self) -> tuple[Settleable, ...]:
+        found = (self.live, self.old, self.next.dlc if self.next else None)
+        return tuple(dlc for dlc in found if dlc is not None)
+
+
+@frozen(kw_only=True)
+class ReadyExit:
+    """A signed transaction that takes our money out of the published commit."""
+
+    kind: ExitKind
+    number: int
+    transaction: bytes = field(repr=False)
 
 
 @frozen
-class CetReady:
-    """The CET of the outcome is signed."""
+class Equivocation:
+    """Two outcomes of one event, both signed by the oracle."""
 
-    attestation: Attestation = field(repr=False)
-    cet: bytes = field(repr=False)
-    maker: Sats
-    taker: Sats
+    first: Attestation
+    second: Attestation
+    chosen: int | None = None
+    """What the user decided to settle on."""
 
 
-Outcome = NotAttested | Attested | CetReady
+@frozen
+class Bump:
+    """A child that pays for its parent."""
+
+    parent: str
+    child: bytes = field(repr=False)
+    rate: int
 
 
 @frozen(kw_only=True)
@@ -42,10 +93,20 @@ class Cfd:
     peer: PeerId
     offer: OfferId
     terms: ContractTerms
-    announcement: Announcement = field(repr=False)
+    announcements: tuple[Announcement, ...] = field(repr=False)
+    """Of the live revision."""
     opened_at: Timestamp
     phase: Phase
-    outcome: Outcome = NotAttested()
+    held: Held | None = None
+    """None until our lock signature exists."""
+    attestations: tuple[Attestation, ...] = ()
+    """Outcomes that a CET pays, as they came."""
+    equivocations: tuple[Equivocation, ...] = ()
+    exits: tuple[ReadyExit, ...] = ()
+    """The newest for each revision and kind is what we broadcast."""
+    bump: Bump | None = None
+    close_reason: CloseReason | None = None
+    """Why we force-closed, if we did."""
     version: int
     """Number of events so far."""
 
@@ -54,10 +115,41 @@ class Cfd:
         return self.terms.position(self.role)
 
     @property
-    def held(self) -> Held | None:
-        """The enforceable contract, in the phases that have one."""
-        return getattr(self.phase, "held", None)
-
-    @property
     def ended(self) -> bool:
         return isinstance(self.phase, ENDED)
+
+    @property
+    def settlement(self) -> Announcement:
+        """The event at which the live revision settles."""
+        return self.announcements[0]
+
+    @property
+    def expiry(self) -> Timestamp:
+        return self.settlement.maturity
+
+    @property
+    def balance(self) -> int:
+        """Sats that long owes short for all fees of the live revision."""
+        if self.held is None:
+            return self.terms.first_revision.long_pays_short
+        return self.held.live.draft.revision.long_pays_short
+
+    def exit_for(self, number: int, *kinds: ExitKind) -> ReadyExit | None:
+        """The newest signed exit of these kinds for a revision."""
+        fitting = [ready for ready in self.exits if ready.number == number and ready.kind in kinds]
+        return fitting[-1] if fitting else None
+
+    def attestation_for(self, number: int) -> Attestation | None:
+        """The earliest attested outcome that pays in this revision; None while the oracle contradicts itself."""
+        dlc = self.held.settleable(number) if self.held else None
+        if dlc is None:
+            return None
+        due = {a.event_id: a.maturity for a in dlc.draft.announcements}
+        covered = [a for a in map(self._believed, self.attestations) if a is not None and dlc.covers(a)]
+        return min(covered, key=lambda attestation: due[attestation.event_id], default=None)
+
+    def _believed(self, attestation: Attestation) -> Attestation | None:
+        for doubt in self.equivocations:
+            if doubt.first.event_id == attestation.event_id:
+                return next((a for a in (doubt.first, doubt.second) if a.outcome == doubt.chosen), None)
+        return attestation

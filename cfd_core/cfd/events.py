@@ -8,13 +8,13 @@ from enum import Enum
 from attrs import field, frozen
 
 from cfd_core.cfd.offer import Offer
-from cfd_core.contract.dlc import CommitAndRefund
 from cfd_core.contract.draft import Party
-from cfd_core.contract.terms import ContractTerms
+from cfd_core.contract.scripts import RevisionPoints
+from cfd_core.contract.terms import ContractTerms, RevisionTerms
 from cfd_core.oracle import Announcement, Attestation
 from cfd_core.values import CfdId, OfferId, PeerId, Role, Sats, Timestamp
 
-# --- offers --------------------------------------------------------------------------------------------------------
+# --- the node ------------------------------------------------------------------------------------------------------
 
 
 @frozen
@@ -31,9 +31,16 @@ class OfferWithdrawn:
     offer: OfferId
 
 
-OfferEvent = OfferPublished | OfferWithdrawn
+@frozen
+class AnnouncementKept:
+    """A contract relies on this announcement; it is kept once, however many contracts and revisions do."""
 
-# --- one CFD -------------------------------------------------------------------------------------------------------
+    announcement: Announcement = field(repr=False)
+
+
+NodeEvent = OfferPublished | OfferWithdrawn | AnnouncementKept
+
+# --- opening -------------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -46,7 +53,8 @@ class OrderPlaced:
     peer: PeerId
     offer: OfferId
     terms: ContractTerms
-    announcement: Announcement = field(repr=False)
+    announcements: tuple[Announcement, ...] = field(repr=False)
+    """Of the settlement and the liquidations. Stored by reference to `AnnouncementKept`."""
     at: Timestamp
 
 
@@ -68,14 +76,13 @@ class ContractSetupFailed:
 class LockSigned:
     """Point of no return: our lock signature exists. All of the counterparty's other signatures are verified."""
 
-    revision: int
     maker: Party = field(repr=False)
     taker: Party = field(repr=False)
-    ours: CommitAndRefund = field(repr=False)
-    theirs: CommitAndRefund = field(repr=False)
+    own_commit: bytes = field(repr=False)
+    their_commit: bytes = field(repr=False)
+    their_refund: bytes = field(repr=False)
     cets_sha256: bytes = field(repr=lambda digest: digest.hex())
-    lock: bytes = field(repr=False)
-    """The lock with our witnesses."""
+    at: Timestamp
 
 
 @frozen
@@ -83,6 +90,9 @@ class LockCompleted:
     """Both parties' witnesses are in the lock: we can broadcast it."""
 
     lock: bytes = field(repr=False)
+
+
+# --- the lock on the chain -----------------------------------------------------------------------------------------
 
 
 @frozen
@@ -98,19 +108,94 @@ class LockGone:
 
 
 @frozen
+class CancelSigned:
+    """The lock never came: this transaction spends one of our inputs back to us. Replaced by a later one."""
+
+    cancel: bytes = field(repr=False)
+
+
+@frozen
+class LockConflictSeen:
+    """An input of the lock was spent by another transaction, in the mempool (height 0) or in a block."""
+
+    transaction: bytes = field(repr=False)
+    height: int
+
+
+@frozen
+class LockConflictGone:
+    """That other transaction has disappeared again."""
+
+
+# --- rollover ------------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class RolloverPrepared:
+    """Point of no return: our commit signature for the next revision may leave. Its exits are verified."""
+
+    revision: RevisionTerms
+    announcements: tuple[Announcement, ...] = field(repr=False)
+    maker: RevisionPoints
+    taker: RevisionPoints
+    own_commit: bytes = field(repr=False)
+    their_refund: bytes = field(repr=False)
+    cets_sha256: bytes = field(repr=lambda digest: digest.hex())
+
+
+@frozen
+class RolloverSigned:
+    """The prepared revision is ours to enforce: it is the live one, and our secret of the old one may leave."""
+
+    their_commit: bytes = field(repr=False)
+
+
+@frozen
+class RevisionRevoked:
+    """The counterparty's revocation secret of the old revision is here: publishing that commit is punished."""
+
+    number: int
+    secret: bytes = field(repr=False)
+
+
+# --- closing -------------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class CloseSigned:
+    """Point of no return: our signature on the close at this price exists."""
+
+    price: str
+    close: bytes = field(repr=False)
+    """Complete where we hold the counterparty's signature, bare where we signed first."""
+    complete: bool
+
+
+class CloseReason(Enum):
+    """Why we took a position to the chain."""
+
+    COMMAND = "command"
+    LIQUIDATION = "liquidation"
+    EXPIRED = "expired"
+
+
+@frozen
 class ForceCloseStarted:
-    """We decided to publish the commit; it reveals our publish secret."""
+    """We decided to publish the live commit; it reveals our publish secret of that revision."""
 
     commit: bytes = field(repr=False)
-    at: Timestamp
+    reason: CloseReason
+    tip: int
 
 
 @frozen
 class CommitSeen:
-    """A commit, ours or the counterparty's, is in the mempool (height 0) or in a block."""
+    """A commit of revision `number` is in the mempool (height 0) or in a block; `tip` is the height we knew then."""
 
+    number: int
     commit: bytes = field(repr=False)
     height: int
+    tip: int
 
 
 @frozen
@@ -119,43 +204,89 @@ class CommitGone:
 
 
 @frozen
+class FeeBumped:
+    """A child pays for its parent: broadcast it with the parent until that confirms. Replaced by a later one."""
+
+    parent: str
+    """Transaction id."""
+    child: bytes = field(repr=False)
+    rate: int
+
+
+@frozen
 class OracleAttested:
-    """The oracle has signed the outcome of the CFD's event, and we have checked it."""
+    """The oracle has signed an outcome that this CFD has a CET for, and we have checked it."""
 
     attestation: Attestation = field(repr=False)
 
 
 @frozen
-class CetSigned:
-    """The CET of the attested outcome is ready to broadcast."""
+class OracleEquivocated:
+    """The oracle signed two outcomes for one event: proof of its fault. Neither is acted on until someone chooses."""
 
-    cet: bytes = field(repr=False)
-    maker: Sats
-    taker: Sats
+    first: Attestation = field(repr=False)
+    second: Attestation = field(repr=False)
+
+
+@frozen
+class OutcomeChosen:
+    """The user chose which of two attested outcomes to settle on."""
+
+    outcome: int
 
 
 class ExitKind(Enum):
-    """How a commit output was spent."""
+    """How a CFD's money left it."""
 
     CET = "CET"
+    LIQUIDATION = "liquidation"
     REFUND = "refund"
+    PUNISH = "punishment"
+    CLOSE = "close"
+    CANCEL = "cancellation"
     UNKNOWN = "unknown"
+
+
+@frozen(kw_only=True)
+class ExitSigned:
+    """A transaction that takes our money out of the published commit is ready to broadcast."""
+
+    kind: ExitKind
+    number: int
+    """The revision whose commit it spends."""
+    transaction: bytes = field(repr=False)
 
 
 @frozen
 class ExitSeen:
-    """The commit output was spent, in the mempool (height 0) or in a block."""
+    """The commit output was spent, in the mempool (height 0) or in a block; `tip` is the height we knew then."""
 
     kind: ExitKind
     transaction: bytes = field(repr=False)
     maker: Sats
     taker: Sats
     height: int
+    tip: int
 
 
 @frozen
 class ExitGone:
     """The spend of the commit output has disappeared again."""
+
+
+@frozen
+class CloseSeen:
+    """The lock was spent by the agreed close, in the mempool (height 0) or in a block."""
+
+    close: bytes = field(repr=False)
+    maker: Sats
+    taker: Sats
+    height: int
+
+
+@frozen
+class CloseGone:
+    """The close has disappeared again."""
 
 
 @frozen
@@ -176,16 +307,28 @@ CfdEvent = (
     | LockCompleted
     | LockSeen
     | LockGone
+    | CancelSigned
+    | LockConflictSeen
+    | LockConflictGone
+    | RolloverPrepared
+    | RolloverSigned
+    | RevisionRevoked
+    | CloseSigned
     | ForceCloseStarted
     | CommitSeen
     | CommitGone
+    | FeeBumped
     | OracleAttested
-    | CetSigned
+    | OracleEquivocated
+    | OutcomeChosen
+    | ExitSigned
     | ExitSeen
     | ExitGone
+    | CloseSeen
+    | CloseGone
     | CfdClosed
 )
-Event = OfferEvent | CfdEvent
+Event = NodeEvent | CfdEvent
 
 
 @frozen

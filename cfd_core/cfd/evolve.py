@@ -6,10 +6,11 @@ from attrs import evolve as replace
 
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import Attested, CetReady, Cfd
-from cfd_core.contract.dlc import Dlc
-from cfd_core.contract.draft import Draft
-from cfd_core.oracle import Attestation
+from cfd_core.cfd.aggregate import AgreedClose, Bump, Cfd, Equivocation, Held, Prepared, ReadyExit
+from cfd_core.contract.dlc import Dlc, Settleable
+from cfd_core.contract.draft import Draft, Party
+from cfd_core.contract.punish import Revoked
+from cfd_core.values import Secret
 
 
 def begin(event: e.OrderPlaced) -> Cfd:
@@ -20,7 +21,7 @@ def begin(event: e.OrderPlaced) -> Cfd:
         peer=event.peer,
         offer=event.offer,
         terms=event.terms,
-        announcement=event.announcement,
+        announcements=event.announcements,
         opened_at=event.at,
         phase=p.SettingUp(),
         version=1,
@@ -37,100 +38,198 @@ def evolve(cfd: Cfd | None, event: e.CfdEvent) -> Cfd:
 
 
 def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
-    if isinstance(event, e.OracleAttested):
-        return replace(cfd, outcome=Attested(event.attestation))
-    if isinstance(event, e.CetSigned):
-        return replace(cfd, outcome=CetReady(_attestation(cfd), event.cet, event.maker, event.taker))
-    return replace(cfd, phase=_next_phase(cfd, event))
+    match event:
+        case e.LockSigned():
+            return replace(cfd, held=Held(live=_first(cfd, event)), phase=p.LockSignedUnseen(event.at))
+        case e.LockCompleted(lock):
+            phase = p.LockPending() if isinstance(cfd.phase, p.LockSignedUnseen) else cfd.phase
+            return replace(cfd, held=replace(held_of(cfd), lock=lock), phase=phase)
+        case e.CancelSigned(cancel):
+            return replace(cfd, held=replace(held_of(cfd), cancel=cancel))
+        case e.RolloverPrepared():
+            return replace(cfd, held=replace(held_of(cfd), next=_prepared(cfd, event)))
+        case e.RolloverSigned(their_commit):
+            return _rolled(cfd, their_commit)
+        case e.RevisionRevoked():
+            return replace(cfd, held=_revoked(held_of(cfd), event))
+        case e.CloseSigned():
+            agreed = AgreedClose(event.price, event.close, event.complete)
+            return replace(cfd, held=replace(held_of(cfd), close=agreed))
+        case e.FeeBumped(parent, child, rate):
+            return replace(cfd, bump=Bump(parent, child, rate))
+        case e.OracleAttested(attestation):
+            return replace(cfd, attestations=(*cfd.attestations, attestation))
+        case e.OracleEquivocated(first, second):
+            return replace(cfd, equivocations=(*cfd.equivocations, Equivocation(first, second)))
+        case e.OutcomeChosen(outcome):
+            return replace(cfd, equivocations=tuple(replace(x, chosen=outcome) for x in cfd.equivocations))
+        case e.ExitSigned():
+            ready = ReadyExit(kind=event.kind, number=event.number, transaction=event.transaction)
+            others = tuple(x for x in cfd.exits if (x.kind, x.number) != (ready.kind, ready.number))
+            return replace(cfd, exits=(*others, ready))
+        case e.ForceCloseStarted():
+            return replace(cfd, phase=_next_phase(cfd, event), close_reason=event.reason)
+        case _:
+            return replace(cfd, phase=_next_phase(cfd, event))
 
 
-def _attestation(cfd: Cfd) -> Attestation:
-    if not isinstance(cfd.outcome, Attested | CetReady):
-        raise AssertionError("a CET is signed after the attestation")
-    return cfd.outcome.attestation
+_PhaseEvent = (
+    e.OrderPlaced
+    | e.OrderRejected
+    | e.ContractSetupFailed
+    | e.LockSeen
+    | e.LockGone
+    | e.LockConflictSeen
+    | e.LockConflictGone
+    | e.ForceCloseStarted
+    | e.CommitSeen
+    | e.CommitGone
+    | e.ExitSeen
+    | e.ExitGone
+    | e.CloseSeen
+    | e.CloseGone
+    | e.CfdClosed
+)
 
 
-def _next_phase(cfd: Cfd, event: e.CfdEvent) -> p.Phase:
+def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
     match event:
         case e.OrderRejected(reason):
             return p.Rejected(reason)
         case e.ContractSetupFailed(reason):
             return p.SetupFailed(reason)
-        case e.LockSigned():
-            return p.LockSignedUnseen(p.Held(_dlc(cfd, event)))
-        case e.LockCompleted(lock):
-            return _lock_completed(cfd, lock)
         case e.LockSeen(height):
-            return p.Open(_held(cfd), height) if height else p.LockPending(_held(cfd))
-        case e.LockGone():
-            return p.LockPending(_held(cfd))
-        case e.ForceCloseStarted(commit):
-            return p.CommitPending(_held(cfd), commit)
-        case e.CommitSeen(commit, height):
-            return _commit_seen(cfd, commit, height)
+            return p.Open(height) if height else p.LockPending()
+        case e.LockGone() | e.LockConflictGone() | e.CloseGone():
+            return p.LockPending()
+        case e.LockConflictSeen(transaction, height):
+            return p.LockConflict(transaction, height)
+        case e.ForceCloseStarted(commit, _, tip):
+            return p.CommitPending(p.Commit(held_of(cfd).live.number, commit, tip))
+        case e.CommitSeen():
+            return _commit_seen(cfd.phase, event)
         case e.CommitGone():
-            return p.CommitPending(_held(cfd), _commit(cfd.phase))
+            return p.CommitPending(commit_of(cfd.phase))
         case e.ExitSeen():
-            return _exit_seen(cfd, event)
+            return _exit_seen(cfd.phase, event)
         case e.ExitGone():
-            return p.CommitConfirmed(_held(cfd), _commit(cfd.phase), _commit_height(cfd.phase))
+            return _without_exit(cfd.phase)
+        case e.CloseSeen(close, maker, taker, height):
+            return p.CloseConfirmed(close, maker, taker, height) if height else p.ClosePending(close)
         case e.CfdClosed(kind, maker, taker, height):
             return p.Closed(kind, maker, taker, height)
-        case e.OrderPlaced() | e.OracleAttested() | e.CetSigned():
+        case e.OrderPlaced():
             raise AssertionError("folded elsewhere")
         case _:
             assert_never(event)
 
 
-def _dlc(cfd: Cfd, event: e.LockSigned) -> Dlc:
-    draft = Draft(terms=cfd.terms, announcement=cfd.announcement, maker=event.maker, taker=event.taker)
+# --- revisions -----------------------------------------------------------------------------------------------------
+
+
+def _first(cfd: Cfd, event: e.LockSigned) -> Dlc:
+    draft = Draft(
+        terms=cfd.terms,
+        revision=cfd.terms.first_revision,
+        announcements=cfd.announcements,
+        maker=event.maker,
+        taker=event.taker,
+    )
     return Dlc(
-        revision=event.revision,
         role=cfd.role,
         draft=draft,
-        ours=event.ours,
-        theirs=event.theirs,
+        their_refund=event.their_refund,
         cets_sha256=event.cets_sha256,
+        own_commit=event.own_commit,
+        their_commit=event.their_commit,
     )
 
 
-def _lock_completed(cfd: Cfd, lock: bytes) -> p.Phase:
-    held = p.Held(_held(cfd).dlc, lock)
-    if isinstance(cfd.phase, (p.Open, *p.ON_CHAIN)):
-        return replace(cfd.phase, held=held)
-    return p.LockPending(held)
+def _prepared(cfd: Cfd, event: e.RolloverPrepared) -> Prepared:
+    live = held_of(cfd).live.draft
+    draft = Draft(
+        terms=cfd.terms,
+        revision=event.revision,
+        announcements=event.announcements,
+        maker=Party(live.maker.funder, event.maker),
+        taker=Party(live.taker.funder, event.taker),
+    )
+    dlc = Settleable(role=cfd.role, draft=draft, their_refund=event.their_refund, cets_sha256=event.cets_sha256)
+    return Prepared(dlc, event.own_commit)
 
 
-def _commit_seen(cfd: Cfd, commit: bytes, height: int) -> p.Phase:
-    if not height:
-        return p.CommitPending(_held(cfd), commit)
-    if isinstance(cfd.phase, p.ExitPending | p.ExitConfirmed):
+def _rolled(cfd: Cfd, their_commit: bytes) -> Cfd:
+    held = held_of(cfd)
+    if held.next is None:
+        raise AssertionError("a rollover is prepared before it is signed")
+    prepared = held.next.dlc
+    live = Dlc(
+        role=cfd.role,
+        draft=prepared.draft,
+        their_refund=prepared.their_refund,
+        cets_sha256=prepared.cets_sha256,
+        own_commit=held.next.own_commit,
+        their_commit=their_commit,
+    )
+    rolled = replace(held, live=live, old=held.live, next=None)
+    return replace(cfd, held=rolled, announcements=live.draft.announcements)
+
+
+def _revoked(held: Held, event: e.RevisionRevoked) -> Held:
+    if held.old is None or held.old.number != event.number:
+        raise AssertionError("only the old revision is revoked")
+    draft = held.old.draft
+    revoked = Revoked(
+        number=event.number,
+        maker_points=draft.maker.points,
+        taker_points=draft.taker.points,
+        own_commit=held.old.own_commit,
+        secret=Secret(event.secret),
+    )
+    return replace(held, old=None, revoked=(*held.revoked, revoked))
+
+
+# --- phases --------------------------------------------------------------------------------------------------------
+
+
+def _commit_seen(phase: p.Phase, event: e.CommitSeen) -> p.Phase:
+    known = phase.commit if isinstance(phase, p.COMMITTED) else None
+    same = known is not None and known.number == event.number
+    commit = p.Commit(event.number, event.commit, known.tip if same and known else event.tip)
+    if not event.height:
+        return p.CommitPending(commit)
+    if isinstance(phase, p.ExitPending | p.ExitConfirmed) and same:
         # news of the commit may come after news of its spend, which then still holds
-        return replace(cfd.phase, commit=commit, commit_height=height)
-    return p.CommitConfirmed(_held(cfd), commit, height)
+        return replace(phase, commit=commit, commit_height=event.height)
+    return p.CommitConfirmed(commit, event.height)
 
 
-def _exit_seen(cfd: Cfd, event: e.ExitSeen) -> p.Phase:
-    found = p.Exit(event.kind, event.transaction, event.maker, event.taker)
-    commit, commit_height = _commit(cfd.phase), _commit_height(cfd.phase)
+def _exit_seen(phase: p.Phase, event: e.ExitSeen) -> p.Phase:
+    tip = phase.exit.tip if isinstance(phase, p.EXITING) and phase.exit.kind is event.kind else event.tip
+    found = p.Exit(event.kind, event.transaction, event.maker, event.taker, tip)
+    commit, height = commit_of(phase), commit_height(phase)
     if event.height:
-        return p.ExitConfirmed(_held(cfd), commit, commit_height, found, event.height)
-    return p.ExitPending(_held(cfd), commit, commit_height, found)
+        return p.ExitConfirmed(commit, height, found, event.height)
+    return p.ExitPending(commit, height, found)
 
 
-def _held(cfd: Cfd) -> p.Held:
+def _without_exit(phase: p.Phase) -> p.Phase:
+    height = commit_height(phase)
+    return p.CommitConfirmed(commit_of(phase), height) if height else p.CommitPending(commit_of(phase))
+
+
+def held_of(cfd: Cfd) -> Held:
     if cfd.held is None:
-        raise AssertionError("this event needs a signed contract")
+        raise AssertionError("this needs a signed contract")
     return cfd.held
 
 
-def _commit(phase: p.Phase) -> bytes:
-    if not isinstance(phase, p.ON_CHAIN):
-        raise AssertionError("this event needs a commit")
+def commit_of(phase: p.Phase) -> p.Commit:
+    if not isinstance(phase, p.COMMITTED):
+        raise AssertionError("this needs a commit")
     return phase.commit
 
 
-def _commit_height(phase: p.Phase) -> int:
-    if not isinstance(phase, p.CommitConfirmed | p.ExitPending | p.ExitConfirmed):
-        raise AssertionError("this event needs a confirmed commit")
-    return phase.commit_height
+def commit_height(phase: p.Phase) -> int:
+    """0 while the commit is not in a block."""
+    return phase.commit_height if isinstance(phase, p.CommitConfirmed | p.ExitPending | p.ExitConfirmed) else 0

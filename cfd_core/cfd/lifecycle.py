@@ -5,54 +5,55 @@ from typing import Final
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 
-_LOCK_UNSETTLED = (p.LockPending, p.Open)
-_COMMITTED = (p.CommitPending, p.CommitConfirmed)
-_EXITING = (p.ExitPending, p.ExitConfirmed)
+_LOCKED = (p.LockPending, p.Open)
+_COMMITTING = (p.CommitPending, p.CommitConfirmed)
+_CLOSING = (p.ClosePending, p.CloseConfirmed)
+_SPENT = (*_COMMITTING, *p.EXITING)
+
+HELD: Final = (p.LockSignedUnseen, *_LOCKED, p.LockConflict, *_CLOSING, *_SPENT)
+"""Phases in which a signed contract is ours."""
 
 LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (p.SettingUp, e.OrderRejected): (p.Rejected,),
     (p.SettingUp, e.ContractSetupFailed): (p.SetupFailed,),
     (p.SettingUp, e.LockSigned): (p.LockSignedUnseen,),
     (p.LockSignedUnseen, e.LockCompleted): (p.LockPending,),
-    (p.LockSignedUnseen, e.LockSeen): _LOCK_UNSETTLED,
-    (p.LockPending, e.LockCompleted): (p.LockPending,),
-    (p.LockPending, e.LockSeen): _LOCK_UNSETTLED,
-    (p.LockPending, e.LockGone): (p.LockPending,),
-    (p.LockPending, e.ForceCloseStarted): (p.CommitPending,),
-    (p.LockPending, e.CommitSeen): _COMMITTED,
-    (p.Open, e.LockCompleted): (p.Open,),
-    (p.Open, e.LockSeen): _LOCK_UNSETTLED,
-    (p.Open, e.LockGone): (p.LockPending,),
-    (p.Open, e.ForceCloseStarted): (p.CommitPending,),
-    (p.Open, e.CommitSeen): _COMMITTED,
-    (p.CommitPending, e.LockCompleted): (p.CommitPending,),
-    (p.CommitPending, e.CommitSeen): _COMMITTED,
-    (p.CommitPending, e.CommitGone): (p.CommitPending,),
-    (p.CommitConfirmed, e.LockCompleted): (p.CommitConfirmed,),
-    (p.CommitConfirmed, e.CommitSeen): _COMMITTED,
-    (p.CommitConfirmed, e.CommitGone): (p.CommitPending,),
-    (p.CommitConfirmed, e.ExitSeen): _EXITING,
-    (p.ExitPending, e.LockCompleted): (p.ExitPending,),
+    (p.LockSignedUnseen, e.LockSeen): _LOCKED,
+    **{(phase, e.LockSeen): _LOCKED for phase in (*_LOCKED, p.LockConflict)},
+    **{(phase, e.LockGone): (p.LockPending,) for phase in _LOCKED},
+    **{(phase, e.LockConflictSeen): (p.LockConflict,) for phase in (p.LockSignedUnseen, *_LOCKED, p.LockConflict)},
+    (p.LockConflict, e.LockConflictGone): (p.LockPending,),
+    (p.LockConflict, e.CfdClosed): (p.Closed,),
+    **{(phase, e.ForceCloseStarted): (p.CommitPending,) for phase in _LOCKED},
+    **{(phase, e.CommitSeen): _COMMITTING for phase in (*_LOCKED, *_CLOSING, *_COMMITTING)},
     (p.ExitPending, e.CommitSeen): (p.CommitPending, p.ExitPending),
-    (p.ExitPending, e.CommitGone): (p.CommitPending,),
-    (p.ExitPending, e.ExitSeen): _EXITING,
-    (p.ExitPending, e.ExitGone): (p.CommitConfirmed,),
-    (p.ExitConfirmed, e.LockCompleted): (p.ExitConfirmed,),
     (p.ExitConfirmed, e.CommitSeen): (p.CommitPending, p.ExitConfirmed),
-    (p.ExitConfirmed, e.CommitGone): (p.CommitPending,),
-    (p.ExitConfirmed, e.ExitSeen): _EXITING,
-    (p.ExitConfirmed, e.ExitGone): (p.CommitConfirmed,),
+    **{(phase, e.CommitGone): (p.CommitPending,) for phase in _SPENT},
+    **{(phase, e.ExitSeen): p.EXITING for phase in (p.CommitConfirmed, p.CommitPending, *p.EXITING)},
+    **{(phase, e.ExitGone): _COMMITTING for phase in p.EXITING},
     (p.ExitConfirmed, e.CfdClosed): (p.Closed,),
+    **{(phase, e.CloseSeen): _CLOSING for phase in (*_LOCKED, *_CLOSING, *_COMMITTING)},
+    **{(phase, e.CloseGone): (p.LockPending,) for phase in _CLOSING},
+    (p.CloseConfirmed, e.CfdClosed): (p.Closed,),
 }
 """(phase, event) -> the phases that may follow."""
 
-HELD: Final = (p.LockSignedUnseen, *_LOCK_UNSETTLED, *_COMMITTED, *_EXITING)
-ANYTIME: Final = (e.OracleAttested, e.CetSigned)
-"""Legal in each phase of `HELD`; they change the outcome, not the phase."""
+FACTS: Final[dict[type, tuple[type, ...]]] = {
+    e.LockCompleted: HELD,
+    e.CancelSigned: (p.LockSignedUnseen, p.LockConflict),
+    e.RolloverPrepared: (p.Open,),
+    e.RolloverSigned: HELD,
+    e.RevisionRevoked: HELD,
+    e.CloseSigned: HELD,
+    e.FeeBumped: HELD,
+    e.OracleAttested: HELD,
+    e.OracleEquivocated: HELD,
+    e.OutcomeChosen: HELD,
+    e.ExitSigned: _SPENT,
+}
+"""Events that leave the phase as it is (but for the first LockCompleted), and where they are legal."""
 
 
 def legal(phase: p.Phase, event: e.CfdEvent) -> bool:
-    """Whether the table allows this event now."""
-    if isinstance(event, ANYTIME):
-        return isinstance(phase, HELD)
-    return (type(phase), type(event)) in LIFECYCLE
+    """Whether the tables allow this event now."""
+    return (type(phase), type(event)) in LIFECYCLE or isinstance(phase, FACTS.get(type(event), ()))

@@ -1,54 +1,183 @@
-"""What is still owed to the world: a pure function of the CFD and the tip.
+"""What is still owed to the world: a pure function of the CFD, the tip and the time.
 
 This is the whole of crash safety: after a restart, a lost connection, a new block, the engine asks again.
 """
 
 from collections.abc import Iterator
 
+from attrs import frozen
+
 from cfd_core import effects as f
-from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.bitcoin.psbt import unsigned_psbt
+from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import Attested, CetReady, Cfd, NotAttested
+from cfd_core.cfd.aggregate import Cfd, Held
+from cfd_core.cfd.events import ExitKind
+from cfd_core.cfd.fees import scheduled_rate
+from cfd_core.cfd.react import Deadlines
+from cfd_core.cfd.revisions import draft_of, revoked_of
+from cfd_core.contract.costs import fee_of
+from cfd_core.contract.draft import ANCHOR_VOUT
+from cfd_core.values import FeeRate, Sats, Timestamp
+
+BLOCK_SECONDS = 600
 
 
-def owed(cfd: Cfd, tip: int) -> tuple[f.Effect, ...]:
+@frozen(kw_only=True)
+class Now:
+    """What is owed depends on this besides the CFD."""
+
+    tip: int
+    now: Timestamp
+    deadlines: Deadlines
+    max_fee_rate: FeeRate
+
+
+def owed(cfd: Cfd, at: Now) -> tuple[f.Effect, ...]:
     """Everything to be done for this CFD now; safe to do twice."""
-    if cfd.held is None:
+    if cfd.held is None or cfd.ended:
         return ()
-    return (*_watches(cfd.held, cfd.phase), *_broadcasts(cfd, cfd.held, tip), *_oracle(cfd))
+    held = cfd.held
+    return (
+        *_watches(cfd, held),
+        *_broadcasts(cfd, held, at),
+        *_cancel(cfd, held, at),
+        *_bumps(cfd, held, at),
+        *_oracle(cfd, held),
+    )
 
 
-def _watches(held: p.Held, phase: p.Phase) -> Iterator[f.Effect]:
-    draft = held.dlc.draft
-    yield f.WatchOutpoint(draft.lock_outpoint, draft.lock_output_script)
-    if isinstance(phase, p.ON_CHAIN):
-        yield f.WatchOutpoint(draft.commit_outpoint, draft.commit_output_script)
+def _watches(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
+    live = held.live.draft
+    yield f.WatchOutpoint(live.lock_outpoint, live.lock_output_script)
+    if isinstance(cfd.phase, p.LockSignedUnseen | p.LockPending | p.LockConflict):
+        for coin in live.maker.funder.inputs + live.taker.funder.inputs:
+            yield f.WatchOutpoint(coin.outpoint, coin.output.script)
+    if isinstance(cfd.phase, p.COMMITTED):
+        draft = draft_of(held, cfd.phase.commit.number)
+        if draft is not None:
+            yield f.WatchOutpoint(draft.commit_outpoint, draft.commit_output_script)
 
 
-def _broadcasts(cfd: Cfd, held: p.Held, tip: int) -> Iterator[f.Effect]:
+# --- what is to be on the chain ------------------------------------------------------------------------------------
+
+
+def _broadcasts(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
     phase = cfd.phase
-    if isinstance(phase, p.LockPending | p.CommitPending) and held.lock:
+    if isinstance(phase, p.LockPending | p.CommitPending | p.ClosePending) and held.lock:
         yield _broadcast(cfd, "lock", held.lock)
+    if held.cancel and isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+        yield _broadcast(cfd, "cancellation", held.cancel)
+    if held.close is not None and held.close.complete and isinstance(phase, _LOCK_UNSPENT):
+        yield _broadcast(cfd, "close", held.close.transaction)
     if isinstance(phase, p.CommitPending):
-        yield _broadcast(cfd, "commit", phase.commit)
-    if isinstance(phase, p.CommitConfirmed) and isinstance(cfd.outcome, CetReady) and _mature(cfd, phase, tip):
-        yield _broadcast(cfd, "CET", cfd.outcome.cet)
+        yield _broadcast(cfd, "commit", phase.commit.transaction)
+    if isinstance(phase, p.COMMITTED) and not isinstance(phase, p.ExitConfirmed):
+        yield from _exits(cfd, phase, at)
+    if cfd.bump is not None and isinstance(phase, p.CommitPending | p.ExitPending):
+        yield _broadcast(cfd, "fee bump", cfd.bump.child)
+
+
+_LOCK_UNSPENT = (p.LockPending, p.Open, p.ClosePending, p.CommitPending)
+
+
+def _exits(cfd: Cfd, phase: p.CommitPending | p.CommitConfirmed | p.ExitPending, at: Now) -> Iterator[f.Effect]:
+    number = phase.commit.number
+    punish = cfd.exit_for(number, ExitKind.PUNISH)
+    if punish is not None:
+        yield _broadcast(cfd, punish.kind.value, punish.transaction)
+        return
     if isinstance(phase, p.ExitPending):
         yield _broadcast(cfd, phase.exit.kind.value, phase.exit.transaction)
+    if isinstance(phase, p.CommitPending):
+        return
+    for kinds, timelock in _timelocked(cfd):
+        ready = cfd.exit_for(number, *kinds)
+        if ready is not None and at.tip + 1 >= phase.commit_height + timelock:
+            yield _broadcast(cfd, ready.kind.value, ready.transaction)
+            return
 
 
-def _mature(cfd: Cfd, phase: p.CommitConfirmed, tip: int) -> bool:
-    """Whether a CET may stand in the block after the tip."""
-    return tip + 1 >= phase.commit_height + cfd.terms.cet_timelock
+def _timelocked(cfd: Cfd) -> tuple[tuple[tuple[ExitKind, ...], int], ...]:
+    return (
+        ((ExitKind.CET, ExitKind.LIQUIDATION), cfd.terms.cet_timelock),
+        ((ExitKind.REFUND,), cfd.terms.refund_timelock),
+    )
 
 
 def _broadcast(cfd: Cfd, kind: str, raw: bytes) -> f.BroadcastTx:
     return f.BroadcastTx(cfd.id, kind, Transaction.parse(raw).txid, raw)
 
 
-def _oracle(cfd: Cfd) -> Iterator[f.Effect]:
-    match cfd.outcome:
-        case NotAttested():
-            yield f.FetchAttestation(cfd.announcement.event_id, cfd.announcement.maturity)
-        case Attested() if cfd.held is not None:
-            yield f.LoadRevision(cfd.id, cfd.held.dlc.revision)
+# --- what must not wait --------------------------------------------------------------------------------------------
+
+
+def _cancel(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
+    """The lock never came: spend one of our inputs back, at a rate that rises until one of the two confirms."""
+    if not isinstance(cfd.phase, p.LockSignedUnseen):
+        return
+    late = at.now - cfd.phase.since - at.deadlines.cancel_after
+    if late < 0:
+        return
+    rate = scheduled_rate(cfd.terms.fee_rate, late // BLOCK_SECONDS, at.max_fee_rate)
+    coin = held.live.draft.party(cfd.role).funder.inputs[0]
+    script = held.live.draft.party(cfd.role).funder.change_script
+    fee = fee_of(_CANCEL_WEIGHT, rate)
+    cancel = Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), script),))
+    if coin.output.sats <= 2 * fee or (held.cancel and Transaction.parse(held.cancel).txid == cancel.txid):
+        return
+    yield f.SignCancel(cfd.id, unsigned_psbt(cancel, [coin.output], {}))
+
+
+_CANCEL_WEIGHT = 4 * (10 + 43) + 2 + 272
+"""One P2WPKH input (the heavier kind), one output of the longest kind."""
+
+
+def _bumps(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
+    """A child for what has waited too long. Punishments and cancellations are replaced instead."""
+    phase = cfd.phase
+    if not isinstance(phase, p.CommitPending | p.ExitPending) or revoked_of(held, phase.commit.number) is not None:
+        return
+    draft = draft_of(held, phase.commit.number)
+    if draft is None:
+        return
+    commit = isinstance(phase, p.CommitPending)
+    parent = phase.commit.transaction if isinstance(phase, p.CommitPending) else phase.exit.transaction
+    since = phase.commit.tip if isinstance(phase, p.CommitPending) else phase.exit.tip
+    # who did not publish leaves the publisher two blocks' start, so that they do not outbid each other
+    patience = 0 if cfd.close_reason is not None else 2
+    rate = scheduled_rate(cfd.terms.fee_rate, at.tip - since - patience, at.max_fee_rate)
+    tx = Transaction.parse(parent)
+    vout = ANCHOR_VOUT if commit else _own_output(cfd, held, tx)
+    if rate <= cfd.terms.fee_rate or vout is None or _bumped(cfd, tx, rate):
+        return
+    fee = draft.costs.commit_fee if commit else Sats(draft.terms.pool + draft.costs.exit_fee - _paid(tx))
+    yield f.BumpFee(cfd.id, parent, vout, fee, rate)
+
+
+def _own_output(cfd: Cfd, held: Held, tx: Transaction) -> int | None:
+    script = held.live.draft.party(cfd.role).funder.payout_script
+    return next((vout for vout, out in enumerate(tx.outputs) if out.script == script), None)
+
+
+def _paid(tx: Transaction) -> int:
+    return sum(out.sats for out in tx.outputs)
+
+
+def _bumped(cfd: Cfd, tx: Transaction, rate: FeeRate) -> bool:
+    return cfd.bump is not None and cfd.bump.parent == tx.txid and cfd.bump.rate >= rate
+
+
+# --- what the oracle and the store are asked -----------------------------------------------------------------------
+
+
+def _oracle(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
+    known = {attestation.event_id for attestation in cfd.attestations}
+    for dlc in held.unrevoked:
+        for announcement in dlc.draft.announcements:
+            if announcement.event_id not in known:
+                yield f.FetchAttestation(announcement.event_id, announcement.maturity)
+    if isinstance(cfd.phase, p.CommitPending | p.CommitConfirmed):
+        number = cfd.phase.commit.number
+        if cfd.attestation_for(number) is not None and cfd.exit_for(number, ExitKind.CET, ExitKind.LIQUIDATION) is None:
+            yield f.LoadRevision(cfd.id, number)

@@ -1,10 +1,11 @@
 """The phases of a CFD's life, each with exactly what is known then."""
 
+from typing import Final
+
 from attrs import field, frozen
 
 from cfd_core.cfd.events import ExitKind
-from cfd_core.contract.dlc import Dlc
-from cfd_core.values import Sats
+from cfd_core.values import Sats, Timestamp
 
 
 @frozen
@@ -27,50 +28,71 @@ class SetupFailed:
 
 
 @frozen
-class Held:
-    """What makes a position enforceable."""
-
-    dlc: Dlc = field(repr=False)
-    lock: bytes = field(repr=False, default=b"")
-    """The complete lock; empty while we lack the counterparty's witnesses."""
-
-
-@frozen
 class LockSignedUnseen:
     """Our lock signature is out; the lock may appear at any time."""
 
-    held: Held
+    since: Timestamp
 
 
 @frozen
 class LockPending:
     """The lock is complete or seen, and not confirmed."""
 
-    held: Held
-
 
 @frozen
 class Open:
     """The lock is confirmed."""
 
-    held: Held
     lock_height: int
+
+
+@frozen
+class LockConflict:
+    """Another transaction spends an input of the lock and is not final: our cancellation, or theirs."""
+
+    transaction: bytes = field(repr=False)
+    height: int
+
+
+@frozen
+class ClosePending:
+    """The agreed close is published, and not confirmed."""
+
+    close: bytes = field(repr=False)
+
+
+@frozen
+class CloseConfirmed:
+    """The agreed close is in a block, and not final."""
+
+    close: bytes = field(repr=False)
+    maker: Sats
+    taker: Sats
+    height: int
+
+
+@frozen
+class Commit:
+    """A commit that somebody published."""
+
+    number: int
+    transaction: bytes = field(repr=False)
+    tip: int
+    """The height we knew when it was published: how long it has waited."""
 
 
 @frozen
 class CommitPending:
     """A commit is published, and not confirmed."""
 
-    held: Held
-    commit: bytes = field(repr=False)
+    commit: Commit
 
 
 @frozen
 class CommitConfirmed:
     """The commit is in a block; the timelocks run."""
 
-    held: Held
-    commit: bytes = field(repr=False)
+    commit: Commit
     commit_height: int
 
 
@@ -82,14 +104,14 @@ class Exit:
     transaction: bytes = field(repr=False)
     maker: Sats
     taker: Sats
+    tip: int
 
 
 @frozen
 class ExitPending:
     """The commit output is spent, and that is not confirmed."""
 
-    held: Held
-    commit: bytes = field(repr=False)
+    commit: Commit
     commit_height: int
     exit: Exit
 
@@ -98,8 +120,7 @@ class ExitPending:
 class ExitConfirmed:
     """The spend of the commit output is in a block, and not final."""
 
-    held: Held
-    commit: bytes = field(repr=False)
+    commit: Commit
     commit_height: int
     exit: Exit
     exit_height: int
@@ -115,7 +136,21 @@ class Closed:
     height: int
 
 
-Enforceable = LockSignedUnseen | LockPending | Open | CommitPending | CommitConfirmed | ExitPending | ExitConfirmed
-Phase = SettingUp | Rejected | SetupFailed | Enforceable | Closed
-ENDED = (Rejected, SetupFailed, Closed)
-ON_CHAIN = (CommitPending, CommitConfirmed, ExitPending, ExitConfirmed)
+Committed = CommitPending | CommitConfirmed | ExitPending | ExitConfirmed
+Phase = (
+    SettingUp
+    | Rejected
+    | SetupFailed
+    | LockSignedUnseen
+    | LockPending
+    | Open
+    | LockConflict
+    | ClosePending
+    | CloseConfirmed
+    | Committed
+    | Closed
+)
+ENDED: Final = (Rejected, SetupFailed, Closed)
+COMMITTED: Final = (CommitPending, CommitConfirmed, ExitPending, ExitConfirmed)
+EXITING: Final = (ExitPending, ExitConfirmed)
+"""The commit output is spent."""

@@ -48,7 +48,7 @@ def build_close(draft: Draft, price: Decimal) -> Close:
 
 
 def closing_price_position(taker: Position) -> Position:
-    """The side of the maker's quote that closes a taker's position: a long sells at the bid, a short buys at the ask."""
+    """Which side of the maker's quote closes a taker's position: a long sells at the bid, a short buys at the ask."""
     return taker.other
 
 

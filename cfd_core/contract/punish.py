@@ -57,9 +57,7 @@ def sign_punish(
     return _sign(draft, role, (identity, publish, revocation), TxOut(Sats(spent.sats - fee), script), spent.sats)
 
 
-def _sign(
-    draft: Draft, role: Role, secrets: tuple[Secret, Secret, Secret], output: TxOut, sats: Sats
-) -> Transaction:
+def _sign(draft: Draft, role: Role, secrets: tuple[Secret, Secret, Secret], output: TxOut, sats: Sats) -> Transaction:
     tx = Transaction((TxIn(draft.commit_outpoint),), (output,))
     digest = tx.sighash_v0(0, draft.commit_script, sats)
     proofs = [(witness_signature(secp.ecdsa_sign(key, digest)), public_key(key).encode()) for key in secrets]

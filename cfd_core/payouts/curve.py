@@ -1,20 +1,18 @@
 """The exact payoff of a contract: what each side is owed at each price, before any rounding.
 
-A product is a small strategy (`Payoff`). Linear, inverse and quanto products all have a gain of the form
-(a*x + b) / (c*x + d), so the schedule can walk any of them in plain integers.
+A product is a small strategy (`Payoff`; the ones we trade are in `products`). Linear, inverse and quanto products all
+have a gain of the form (a*x + b) / (c*x + d), so the schedule can walk any of them in plain integers.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Final, Protocol, Self
 
 from attrs import field, frozen
 
 from cfd_core import values
 from cfd_core.errors import RuleViolation
-from cfd_core.payouts.margin import long_liquidation_price, margin, profit_percent, short_liquidation_price
+from cfd_core.payouts.margin import profit_percent
 from cfd_core.values import SATS_PER_BTC, Position, Sats
 
 MAX_POOL: Final = 21_000_000 * SATS_PER_BTC
@@ -63,40 +61,6 @@ class Payoff(Protocol):
         """Where this side has lost its margin, before fees; None if at no price."""
 
 
-@frozen
-class InverseBtcUsd:
-    """1 contract = 1 USD, margin and payout in bitcoin: the long gains quantity * 1e8 * (1/price - 1/x) sats."""
-
-    @property
-    def name(self) -> str:
-        return "BTCUSD-inverse"
-
-    def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
-        return margin(quantity, price, leverage)
-
-    def long_gain(self, quantity: int, price: Decimal) -> LinearRatio:
-        dollars, scale = price.as_integer_ratio()
-        value = quantity * SATS_PER_BTC
-        return LinearRatio(a=value * scale, b=-value * dollars, c=dollars, d=0)
-
-    def liquidation_price(self, position: Position, price: Decimal, leverage: int) -> Fraction | None:
-        if position is Position.LONG:
-            return long_liquidation_price(price, leverage)
-        return short_liquidation_price(price, leverage)
-
-
-INVERSE_BTC_USD: Final = InverseBtcUsd()
-PRODUCTS: Final[Mapping[str, Payoff]] = MappingProxyType({INVERSE_BTC_USD.name: INVERSE_BTC_USD})
-
-
-def payoff_of(name: str) -> Payoff:
-    """The product that contract terms name; `RuleViolation` for one that we do not know."""
-    try:
-        return PRODUCTS[name]
-    except (KeyError, TypeError):
-        raise RuleViolation(f"unknown product: {name!r:.80}") from None
-
-
 def _check_fees(_instance: object, _attribute: object, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_POOL:
         raise RuleViolation(f"fees must be whole sats of an amount that exists, not {value!r:.80}")
@@ -104,7 +68,7 @@ def _check_fees(_instance: object, _attribute: object, value: object) -> None:
 
 @frozen
 class PayoutCurve:
-    """One contract's payoff. Amounts in sats, prices in the product's unit (USD per BTC).
+    """One contract's payoff. Amounts in sats, prices in the product's unit (USD per BTC, USD per ETH).
 
     `RuleViolation` for terms out of range, or a pool larger than all bitcoin.
     """

@@ -1,4 +1,4 @@
-"""Margin, liquidation prices and profit of the inverse BTC/USD product (1 contract = 1 USD, paid in sats)."""
+"""Whole-sat margins and profit of any product; margin and liquidation prices of the inverse one."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -15,9 +15,17 @@ def margin(quantity: int, price: Decimal | int, leverage: int) -> Sats:
     """
     exact_price = Fraction(values.price(price))
     exact = values.quantity(quantity) * SATS_PER_BTC / (exact_price * values.leverage(leverage))
+    return whole_margin(exact, f"{quantity} contracts at {price} with leverage {leverage}")
+
+
+def whole_margin(exact: Fraction, what: str) -> Sats:
+    """An exact margin in sats, of any product, as what is locked: a tie rounded up, and at least one sat.
+
+    `what` names the terms in the `RuleViolation` for less than that.
+    """
     sats = round_half_up(exact)
     if sats < 1:
-        raise RuleViolation(f"{quantity} contracts at {price} with leverage {leverage} need no whole sat of margin")
+        raise RuleViolation(f"{what} need no whole sat of margin")
     return Sats(sats)
 
 

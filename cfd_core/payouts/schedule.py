@@ -13,7 +13,7 @@ the bench) need 198 different payouts at least. A CET per prefix it stays.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -64,10 +64,27 @@ class Schedule:
 
     def lookup(self, outcome: int) -> tuple[int, ScheduleEntry]:
         """Index and entry for an attested outcome; `RuleViolation` for one outside the event's digits."""
-        if not 0 <= outcome < 1 << self.digits:
-            raise RuleViolation(f"outcome {outcome!r:.80} does not fit {self.digits} digits")
-        index = bisect_right(self.entries, outcome, key=lambda entry: entry.prefix.start(self.digits)) - 1
+        index = _last_from(self.entries, outcome, self.digits)
         return index, self.entries[index]
+
+
+def find(entries: Sequence[ScheduleEntry], outcome: int, digits: int) -> tuple[int, ScheduleEntry] | None:
+    """Index and entry for an attested outcome among entries that need not cover all prices; None if none covers it.
+
+    The entries are in price order and do not overlap, as in a `Schedule` or a `Liquidation`. `RuleViolation` for an
+    outcome outside the event's digits.
+    """
+    index = _last_from(entries, outcome, digits)
+    if index < 0 or not entries[index].prefix.covers(outcome, digits):
+        return None
+    return index, entries[index]
+
+
+def _last_from(entries: Sequence[ScheduleEntry], outcome: int, digits: int) -> int:
+    """Index of the last entry that begins at or below the outcome; -1 if all begin above."""
+    if not 0 <= outcome < 1 << check_digits(digits):
+        raise RuleViolation(f"outcome {outcome!r:.80} does not fit {digits} digits")
+    return bisect_right(entries, outcome, key=lambda entry: entry.prefix.start(digits)) - 1
 
 
 def check_tolerance(value: Decimal | Fraction) -> Fraction:
@@ -76,6 +93,12 @@ def check_tolerance(value: Decimal | Fraction) -> Fraction:
     if not 0 < tolerance <= Fraction(1, 2):
         raise RuleViolation(f"a tolerance is above 0 and at most 0.5 of the pool, not {value}")
     return tolerance
+
+
+def check_event(curve: PayoutCurve, digits: int) -> None:
+    """`RuleViolation` for digits out of range, or too few to spell the opening price."""
+    if curve.price >= 1 << check_digits(digits):
+        raise RuleViolation(f"an event of {digits} digits cannot attest the opening price {curve.price}")
 
 
 def build_schedule(curve: PayoutCurve, digits: int, tolerance: Decimal | Fraction) -> Schedule:
@@ -87,8 +110,7 @@ def build_schedule(curve: PayoutCurve, digits: int, tolerance: Decimal | Fractio
     or one that needs more than `MAX_ENTRIES` entries.
     """
     checked = check_tolerance(tolerance)
-    if curve.price >= 1 << check_digits(digits):
-        raise RuleViolation(f"an event of {digits} digits cannot attest the opening price {curve.price}")
+    check_event(curve, digits)
     nodes = _walk(curve, digits, checked)
     pool = curve.pool
     entries = tuple(ScheduleEntry(prefix, Sats(paid), Sats(pool - paid)) for prefix, paid, _ in nodes)

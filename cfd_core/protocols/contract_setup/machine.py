@@ -11,20 +11,21 @@ from typing import Any, Final
 from attrs import frozen
 
 from cfd_core import effects as f
-from cfd_core import inputs
+from cfd_core import inputs, protocols
 from cfd_core.bitcoin.psbt import final_witnesses, unsigned_psbt
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.contract import dlc as signing
-from cfd_core.contract.dlc import CommitAndRefund, Dlc
+from cfd_core.contract.dlc import Dlc
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.funding import Funder, LockInput, change_of, needed
 from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.witness import check_witness
 from cfd_core.crypto.secp import Point, public_key
-from cfd_core.errors import PeerViolation, RuleViolation
+from cfd_core.errors import PeerViolation
 from cfd_core.inputs import Message
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.protocols.contract_setup import states as s
+from cfd_core.protocols.step import take
 from cfd_core.values import OutPoint, Role
 
 FIRST_REVISION: Final = 0
@@ -64,13 +65,7 @@ class SetupRejected:
 Outcome = LockSigned | LockCompleted | SetupFailed | SetupRejected
 
 
-@frozen
-class Step:
-    """What follows: the next phase, what to store (in order), what to do once that is stored."""
-
-    state: s.State
-    effects: tuple[f.Effect, ...] = ()
-    outcomes: tuple[Outcome, ...] = ()
+Step = protocols.Step[s.State, Outcome]
 
 
 def start_taker(setup: s.Setup, order: m.Order, open_stream: f.OpenStream) -> Step:
@@ -87,18 +82,14 @@ def on_message(state: s.State, message: Message) -> Step:
     """The counterparty's message; `PeerViolation` when it is not due or not right."""
     if isinstance(message, m.Reject) and not isinstance(state, s.ENDED):
         return _rejected(state, message)
-    handler = _HANDLERS.get((type(state), type(message)))
-    if handler is None:
-        raise PeerViolation(f"{type(message).__name__} is not due while {_phase_name(state)}")
-    return _legal(state, message, handler(state, message))
+    step: Step = take(_HANDLERS, s.TRANSITIONS, state, message)
+    return step
 
 
 def on_answer(state: s.State, answer: s.Answer) -> Step:
     """Our own side's answer; `RuleViolation` when nothing waits for it (a late or replayed one)."""
-    handler = _HANDLERS.get((type(state), type(answer)))
-    if handler is None:
-        raise RuleViolation(f"{type(answer).__name__} is not awaited while {_phase_name(state)}")
-    return _legal(state, answer, handler(state, answer))
+    step: Step = take(_HANDLERS, s.TRANSITIONS, state, answer)
+    return step
 
 
 def on_lost(state: s.State, reason: str) -> Step:
@@ -109,18 +100,6 @@ def on_lost(state: s.State, reason: str) -> Step:
         # our lock signature is out: the run ends, the chain will tell
         return Step(s.Failed(state.setup, reason), (f.CloseStream(state.setup.run),))
     return _failed(state.setup, reason)
-
-
-def _phase_name(state: s.State) -> str:
-    words = "".join(" " + c.lower() if c.isupper() else c for c in type(state).__name__)
-    return words.strip()
-
-
-def _legal(state: s.State, arrived: object, step: Step) -> Step:
-    allowed = s.TRANSITIONS[type(state), type(arrived)]
-    if type(step.state) not in allowed:
-        raise AssertionError(f"{type(state).__name__} may not lead to {type(step.state).__name__}")
-    return step
 
 
 def _failed(setup: s.Setup, reason: str) -> Step:
@@ -211,7 +190,13 @@ def _on_params(state: s.AwaitingParams, message: m.Params) -> Step:
     theirs = _their_party(message)
     _check_distinct(state.own, theirs)
     maker, taker = (state.own, theirs) if setup.role is Role.MAKER else (theirs, state.own)
-    draft = Draft(terms=setup.terms, announcement=setup.announcement, maker=maker, taker=taker)
+    draft = Draft(
+        terms=setup.terms,
+        revision=setup.terms.first_revision,
+        announcements=setup.announcements,
+        maker=maker,
+        taker=taker,
+    )
     change_of(theirs.funder, setup.terms.margin(setup.role.other), draft.costs, setup.terms.fee_rate)
     outputs = tuple((coin.outpoint, coin.output) for coin in theirs.funder.inputs)
     return Step(s.CheckingInputs(setup, draft, state.previous), (f.CheckInputs(setup.cfd_id, outputs),))
@@ -265,26 +250,27 @@ def _on_agreement(state: s.AwaitingAgreement, message: m.Agreement) -> Step:
 
 def _on_cets_signed(state: s.SigningCets, answer: inputs.CetsSigned) -> Step:
     setup = state.setup
-    ours = signing.sign_commit_and_refund(state.draft, setup.role, setup.keys, setup.aux)
-    message = m.Signatures(setup.cfd_id, ours.commit, ours.refund, answer.signatures)
+    commit = signing.sign_commit(state.draft, setup.role, setup.keys, setup.aux)
+    refund = signing.sign_refund(state.draft, setup.keys)
+    message = m.Signatures(setup.cfd_id, commit, refund, answer.signatures)
     return Step(
-        s.AwaitingSignatures(setup, state.draft, state.previous, ours),
+        s.AwaitingSignatures(setup, state.draft, state.previous, commit),
         (f.SendMessage(setup.run, message),),
     )
 
 
 def _on_signatures(state: s.AwaitingSignatures, message: m.Signatures) -> Step:
     setup = state.setup
-    theirs = CommitAndRefund(message.commit, message.refund)
-    signing.check_commit_and_refund(state.draft, setup.role, theirs)
+    signing.check_commit(state.draft, setup.role, message.commit)
+    signing.check_refund(state.draft, setup.role, message.refund)
     job = signing.verify_cets_job(state.draft, setup.role, message.cets)
     dlc = Dlc(
-        revision=FIRST_REVISION,
         role=setup.role,
         draft=state.draft,
-        ours=state.ours,
-        theirs=theirs,
+        their_refund=message.refund,
         cets_sha256=hashlib.sha256(message.cets).digest(),
+        own_commit=state.own_commit,
+        their_commit=message.commit,
     )
     return Step(
         s.VerifyingCets(setup, dlc, message.cets, state.previous),

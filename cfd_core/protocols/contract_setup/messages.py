@@ -4,31 +4,12 @@ Order -> Accept or Reject -> Params both ways -> Agreement both ways -> Signatur
 taker's first. A Reject may come at any time and ends the run.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from attrs import field, frozen
 
-from cfd_core.errors import DecodeError
-from cfd_core.inputs import Message
+from cfd_core.inputs import Message, for_people, length
 from cfd_core.values import OfferId, OutPoint, Position
 
 PROTOCOL = "cfd-setup@1"
-MAX_REASON = 500
-"""Characters; a reason is shown to people and stored for ever."""
-
-
-def _for_people(reason: str) -> str:
-    """Cut to size, on one line, without control characters: the counterparty chose the text."""
-    return "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
-
-
-def _length(expected: int) -> Callable[[Any, Any, bytes], None]:
-    def check(_instance: Any, attribute: Any, value: bytes) -> None:
-        if len(value) != expected:
-            raise DecodeError(f"{attribute.name} must be {expected} bytes, not {len(value)}")
-
-    return check
 
 
 @frozen
@@ -50,7 +31,7 @@ class Accept(Message):
 class Reject(Message):
     """Either side ends the run; `reason` is for the other's user."""
 
-    reason: str = field(converter=_for_people)
+    reason: str = field(converter=for_people)
 
 
 @frozen
@@ -65,9 +46,9 @@ class FundingInput:
 class Params(Message):
     """One side's keys, coins and scripts."""
 
-    identity: bytes = field(validator=_length(33))
-    publish: bytes = field(validator=_length(33))
-    revocation: bytes = field(validator=_length(33))
+    identity: bytes = field(validator=length(33))
+    publish: bytes = field(validator=length(33))
+    revocation: bytes = field(validator=length(33))
     inputs: tuple[FundingInput, ...]
     change_script: bytes
     payout_script: bytes
@@ -77,14 +58,14 @@ class Params(Message):
 class Agreement(Message):
     """The fingerprint of the sender's draft: any difference shows before a signature leaves."""
 
-    fingerprint: bytes = field(validator=_length(32))
+    fingerprint: bytes = field(validator=length(32))
 
 
 @frozen
 class Signatures(Message):
     """Adaptor signature on the commit (162 bytes), DER signature on the refund, CET adaptor signatures packed."""
 
-    commit: bytes = field(repr=False, validator=_length(162))
+    commit: bytes = field(repr=False, validator=length(162))
     refund: bytes = field(repr=False)
     cets: bytes = field(repr=False)
 

@@ -5,7 +5,7 @@ from typing import Final
 from attrs import field, frozen
 
 from cfd_core import inputs
-from cfd_core.contract.dlc import CommitAndRefund, Dlc
+from cfd_core.contract.dlc import Dlc
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.terms import ContractTerms
 from cfd_core.crypto.keys import CfdKeys
@@ -22,7 +22,8 @@ class Setup:
     cfd_id: CfdId
     role: Role
     terms: ContractTerms
-    announcement: Announcement = field(repr=False)
+    announcements: tuple[Announcement, ...] = field(repr=False)
+    """Of the settlement and the liquidations, in the order of the terms."""
     keys: CfdKeys
     aux: bytes = field(repr=False)
     """32 bytes of randomness for signature nonces."""
@@ -92,7 +93,7 @@ class AwaitingSignatures:
     setup: Setup
     draft: Draft = field(repr=False)
     previous: tuple[inputs.Coin, ...] = field(repr=False)
-    ours: CommitAndRefund
+    own_commit: bytes = field(repr=False)
 
 
 @frozen

@@ -9,7 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cfd_core.errors import RuleViolation
-from cfd_core.payouts import INVERSE_BTC_USD, PRODUCTS, LinearRatio, PayoutCurve, payoff_of
+from cfd_core.payouts import (
+    INVERSE_BTC_USD,
+    PRODUCTS,
+    QUANTO_ETH_USD,
+    LinearRatio,
+    PayoutCurve,
+    payoff_of,
+)
 from cfd_core.values import SATS_PER_BTC, Position
 
 C1 = PayoutCurve(INVERSE_BTC_USD, 54_000, 3_500, 5, 1)
@@ -23,7 +30,7 @@ settlements = st.one_of(st.integers(0, 2**20), st.fractions(0, 10**7))
 def curves(draw: st.DrawFn) -> PayoutCurve:
     try:
         return PayoutCurve(
-            INVERSE_BTC_USD,
+            draw(st.sampled_from(list(PRODUCTS.values()))),
             draw(prices),
             draw(st.integers(1, 10**6)),
             draw(leverages),
@@ -36,11 +43,15 @@ def curves(draw: st.DrawFn) -> PayoutCurve:
 
 
 def by_hand(curve: PayoutCurve, x: Fraction) -> Fraction:
-    """domain.md's formula, word for word."""
-    if x == 0:
+    """The formula of each product, word for word."""
+    if curve.payoff is QUANTO_ETH_USD:
+        gain = curve.quantity * 100 * (x - Fraction(curve.price))
+    elif x == 0:
         return Fraction(0)
-    value = curve.quantity * SATS_PER_BTC
-    exact = curve.long_margin + value / Fraction(curve.price) - value / x - curve.long_pays_short
+    else:
+        value = curve.quantity * SATS_PER_BTC
+        gain = value / Fraction(curve.price) - value / x
+    exact = curve.long_margin + gain - curve.long_pays_short
     return min(max(exact, Fraction(0)), Fraction(curve.pool))
 
 
@@ -117,10 +128,11 @@ def test_a_settlement_price_is_not_negative() -> None:
 
 def test_products_are_found_by_name() -> None:
     assert payoff_of("BTCUSD-inverse") is INVERSE_BTC_USD
+    assert payoff_of("ETHUSD-quanto") is QUANTO_ETH_USD
     assert all(product.name == name for name, product in PRODUCTS.items())
 
 
-@pytest.mark.parametrize("name", ["", "btcusd-inverse", "ETHUSD-quanto", ["BTCUSD-inverse"]])
+@pytest.mark.parametrize("name", ["", "btcusd-inverse", "ETHUSD-linear", ["BTCUSD-inverse"]])
 def test_unknown_products_are_refused(name: Any) -> None:
     with pytest.raises(RuleViolation, match="unknown product"):
         payoff_of(name)
@@ -133,7 +145,7 @@ def test_a_gain_must_rise(terms: tuple[int, int, int, int]) -> None:
 
 
 def test_a_linear_gain_fits_the_same_form() -> None:
-    """What a quanto product will need: 3 sats for each unit of price above 1,000."""
+    """As a quanto product needs it: 3 sats for each unit of price above 1,000."""
     gain = LinearRatio(3, -3_000, 0, 1)
     assert gain.at(1_500) == (1_500, 1)
     assert Fraction(*gain.plus(10).at(3_001, 2)) == Fraction(3 * 3_001, 2) - 3_000 + 10

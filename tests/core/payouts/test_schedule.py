@@ -15,14 +15,20 @@ from cfd_core.payouts import (
     DEFAULT_TOLERANCE,
     INVERSE_BTC_USD,
     MAX_ENTRIES,
+    PRODUCTS,
+    QUANTO_ETH_USD,
+    Payoff,
     PayoutCurve,
     Schedule,
     build_schedule,
+    find,
 )
 from cfd_core.values import SATS_PER_BTC, Position
 
 C1 = PayoutCurve(INVERSE_BTC_USD, 54_000, 3_500, 5, 1)
 C1_TOLERANCE = Decimal("0.0035")
+ETHER = PayoutCurve(QUANTO_ETH_USD, 2_000, 1_000, 5, 2)
+products = st.sampled_from(list(PRODUCTS.values()))
 
 
 def check_partition(schedule: Schedule) -> None:
@@ -68,6 +74,18 @@ def test_the_canonical_contract_is_honoured_at_every_price() -> None:
     assert attained
 
 
+def test_a_quanto_contract_is_honoured_at_every_price() -> None:
+    """All 1,048,576 prices, by hand: 0.4 + 1 BTC locked, 100,000 sats for each USD of move."""
+    schedule = build_schedule(ETHER, 20, DEFAULT_TOLERANCE)
+    check_partition(schedule)
+    worst, pool = 0, 140_000_000
+    for entry in schedule:
+        for x in range(entry.prefix.start(20), entry.prefix.end(20) + 1):
+            exact = min(max(40_000_000 + 100_000 * (x - 2_000), 0), pool)
+            worst = max(worst, abs(entry.long - exact))
+    assert Fraction(worst, pool) == schedule.worst_error <= DEFAULT_TOLERANCE
+
+
 @st.composite
 def small_contracts(draw: st.DrawFn) -> tuple[PayoutCurve, int]:
     digits = draw(st.integers(1, 8))
@@ -75,7 +93,7 @@ def small_contracts(draw: st.DrawFn) -> tuple[PayoutCurve, int]:
     leverage = st.integers(1, 10)
     fees = draw(st.integers(-(10**4), 10**4))
     quantity = draw(st.integers(1, 1_000))
-    return PayoutCurve(INVERSE_BTC_USD, price, quantity, draw(leverage), draw(leverage), fees), digits
+    return PayoutCurve(draw(products), price, quantity, draw(leverage), draw(leverage), fees), digits
 
 
 tolerances = st.one_of(
@@ -122,6 +140,7 @@ def test_small_schedules_are_minimal_and_honest(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(
+    products,
     st.integers(1_000, 10**6),
     st.integers(1, 10**6),
     st.integers(1, 100),
@@ -131,10 +150,17 @@ def test_small_schedules_are_minimal_and_honest(
     st.lists(st.integers(0, 2**20 - 1), max_size=20),
 )
 def test_real_sizes_keep_their_promise(
-    price: int, quantity: int, long: int, short: int, fees: int, tolerance: Fraction, outcomes: list[int]
+    payoff: Payoff,
+    price: int,
+    quantity: int,
+    long: int,
+    short: int,
+    fees: int,
+    tolerance: Fraction,
+    outcomes: list[int],
 ) -> None:
     try:
-        curve = PayoutCurve(INVERSE_BTC_USD, price, quantity, long, short, fees)
+        curve = PayoutCurve(payoff, price, quantity, long, short, fees)
         schedule = build_schedule(curve, 20, tolerance)
     except RuleViolation:  # dust: less than a sat of margin, or of tolerance
         assume(False)
@@ -219,3 +245,32 @@ def test_an_opening_price_beyond_the_event_is_refused() -> None:
 def test_an_outcome_outside_the_event_is_refused(outcome: int) -> None:
     with pytest.raises(RuleViolation, match="does not fit"):
         build_schedule(C1, 20, C1_TOLERANCE).lookup(outcome)
+
+
+def test_entries_that_do_not_cover_all_prices_are_found_or_not() -> None:
+    whole = build_schedule(C1, 20, C1_TOLERANCE).entries
+    first, second = whole[3], whole[7]
+    some = (first, second)
+    assert find(some, first.prefix.start(20), 20) == find(some, first.prefix.end(20), 20) == (0, first)
+    assert find(some, second.prefix.start(20), 20) == find(some, second.prefix.end(20), 20) == (1, second)
+    for missed in (0, first.prefix.start(20) - 1, first.prefix.end(20) + 1, second.prefix.end(20) + 1, 2**20 - 1):
+        assert find(some, missed, 20) is None
+    assert find((), 5, 20) is None
+
+
+@settings(deadline=None)
+@given(small_contracts(), st.sets(st.integers(0, 40)))
+def test_finding_is_trying_every_entry(contract: tuple[PayoutCurve, int], kept: set[int]) -> None:
+    curve, digits = contract
+    schedule = build_schedule(curve, digits, Fraction(1, 100))
+    some = tuple(entry for index, entry in enumerate(schedule) if index in kept)
+    for x in range(1 << digits):
+        tried = [(index, entry) for index, entry in enumerate(some) if entry.prefix.covers(x, digits)]
+        assert find(some, x, digits) == (tried[0] if tried else None)
+        assert find(schedule.entries, x, digits) == schedule.lookup(x)
+
+
+@pytest.mark.parametrize(("outcome", "digits"), [(-1, 20), (2**20, 20), (0, 0), (0, 33)])
+def test_finding_refuses_what_the_event_cannot_attest(outcome: int, digits: int) -> None:
+    with pytest.raises(RuleViolation, match="digits"):
+        find((), outcome, digits)

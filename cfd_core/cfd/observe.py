@@ -1,0 +1,174 @@
+"""What a report about an outpoint says that we did not know: every spend is classified."""
+
+from collections.abc import Iterator
+
+from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
+from cfd_core.cfd.aggregate import Cfd, Held
+from cfd_core.cfd.evolve import commit_height
+from cfd_core.cfd.revisions import draft_of, numbers
+from cfd_core.contract.close import build_close
+from cfd_core.contract.draft import Draft
+from cfd_core.inputs import OutpointReport, Spend
+from cfd_core.values import Role, Sats, price
+
+
+def observe(cfd: Cfd, report: OutpointReport, tip: int) -> tuple[e.CfdEvent, ...]:
+    """The events that a report about one of this CFD's outpoints makes; none for outpoints of others."""
+    held = cfd.held
+    if held is None or cfd.ended:
+        return ()
+    live = held.live.draft
+    if report.outpoint == live.lock_outpoint:
+        return tuple(_lock(cfd, held, report, tip))
+    if report.outpoint in {coin.outpoint for coin in live.maker.funder.inputs + live.taker.funder.inputs}:
+        return tuple(_lock_input(cfd, held, report))
+    if isinstance(cfd.phase, p.COMMITTED):
+        draft = draft_of(held, cfd.phase.commit.number)
+        if draft is not None and report.outpoint == draft.commit_outpoint:
+            return tuple(_commit(cfd, held, draft, report, tip))
+    return ()
+
+
+def _lock(cfd: Cfd, held: Held, report: OutpointReport, tip: int) -> Iterator[e.CfdEvent]:
+    phase = cfd.phase
+    if report.spend is not None:
+        yield from _lock_spent(cfd, held, report, report.spend, tip)
+    elif isinstance(phase, p.COMMITTED):
+        # our own commit may be on its way: until it was in a block, its absence is no news
+        if not isinstance(phase, p.CommitPending):
+            yield e.CommitGone()
+    elif isinstance(phase, p.ClosePending | p.CloseConfirmed):
+        yield e.CloseGone()
+    elif report.created is None:
+        if isinstance(phase, p.Open):
+            yield e.LockGone()
+    elif _lock_height(phase) != report.created:
+        yield e.LockSeen(report.created)
+
+
+def _lock_spent(cfd: Cfd, held: Held, report: OutpointReport, spend: Spend, tip: int) -> Iterator[e.CfdEvent]:
+    phase, tx = cfd.phase, Transaction.parse(spend.transaction)
+    if isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+        yield e.LockSeen(report.created or 0)
+    if held.close is not None and tx.txid == Transaction.parse(held.close.transaction).txid:
+        if _close_known(phase) != spend.height:
+            yield _close_seen(held, spend)
+        return
+    for number in numbers(held):
+        draft = draft_of(held, number)
+        if draft is not None and draft.commit.txid == tx.txid:
+            if _commit_known(phase) != (spend.transaction, spend.height):
+                yield e.CommitSeen(number, spend.transaction, spend.height, tip)
+            return
+
+
+def _close_seen(held: Held, spend: Spend) -> e.CloseSeen:
+    if held.close is None:
+        raise AssertionError("told by the caller")
+    close = build_close(held.live.draft, price(held.close.price))
+    return e.CloseSeen(spend.transaction, close.maker, close.taker, spend.height)
+
+
+def _lock_input(cfd: Cfd, held: Held, report: OutpointReport) -> Iterator[e.CfdEvent]:
+    """Only one transaction can spend an input: the lock, or what makes it impossible."""
+    phase, lock = cfd.phase, held.live.draft.lock
+    if report.spend is None:
+        if isinstance(phase, p.LockConflict) and _spends(phase.transaction, report):
+            yield e.LockConflictGone()
+        return
+    tx = Transaction.parse(report.spend.transaction)
+    if tx.txid != lock.txid:
+        known = (phase.transaction, phase.height) if isinstance(phase, p.LockConflict) else None
+        if known != (report.spend.transaction, report.spend.height) and isinstance(phase, _BEFORE_OPEN):
+            yield e.LockConflictSeen(report.spend.transaction, report.spend.height)
+        return
+    if not held.lock and all(tx_in.witness for tx_in in tx.inputs):
+        yield e.LockCompleted(report.spend.transaction)
+    if isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+        yield e.LockSeen(report.spend.height)
+
+
+_BEFORE_OPEN = (p.LockSignedUnseen, p.LockPending, p.LockConflict)
+
+
+def _spends(raw: bytes, report: OutpointReport) -> bool:
+    return any(tx_in.outpoint == report.outpoint for tx_in in Transaction.parse(raw).inputs)
+
+
+def _commit(cfd: Cfd, held: Held, draft: Draft, report: OutpointReport, tip: int) -> Iterator[e.CfdEvent]:
+    phase = cfd.phase
+    if report.created is None or not isinstance(phase, p.COMMITTED):
+        return
+    if report.created and commit_height(phase) != report.created:
+        # reports come in any order: this one tells of the commit's block before the lock's spend was reported
+        yield e.CommitSeen(phase.commit.number, phase.commit.transaction, report.created, tip)
+    if report.spend is None:
+        if isinstance(phase, p.EXITING):
+            yield e.ExitGone()
+    elif _exit_known(phase) != (_txid(report.spend.transaction), report.spend.height):
+        yield _classify(held, draft, report.spend, tip)
+
+
+def _classify(held: Held, draft: Draft, spend: Spend, tip: int) -> e.ExitSeen:
+    tx = Transaction.parse(spend.transaction)
+    paid = {
+        role: Sats(sum(out.sats for out in tx.outputs if out.script == draft.party(role).funder.payout_script))
+        for role in Role
+    }
+    kind = _kind(held, draft, tx)
+    return e.ExitSeen(kind, spend.transaction, paid[Role.MAKER], paid[Role.TAKER], spend.height, tip)
+
+
+def _kind(held: Held, draft: Draft, tx: Transaction) -> e.ExitKind:
+    if tx.txid == draft.refund.txid:
+        return e.ExitKind.REFUND
+    if held.settleable(draft.revision.number) is None:
+        return e.ExitKind.PUNISH if len(tx.inputs[0].witness) > 3 else e.ExitKind.UNKNOWN
+    if tx.inputs[0].sequence != draft.terms.cet_timelock:
+        return e.ExitKind.UNKNOWN
+    if any(draft.cet(entry).outputs == tx.outputs for entry in draft.schedule):
+        return e.ExitKind.CET
+    if any(draft.cet(entry).outputs == tx.outputs for cets in draft.events[1:2] for entry in cets.entries):
+        return e.ExitKind.LIQUIDATION
+    return e.ExitKind.UNKNOWN
+
+
+def _lock_height(phase: p.Phase) -> int | None:
+    match phase:
+        case p.Open():
+            return phase.lock_height
+        case p.LockPending():
+            return 0
+        case _:
+            return None
+
+
+def _close_known(phase: p.Phase) -> int | None:
+    match phase:
+        case p.CloseConfirmed():
+            return phase.height
+        case p.ClosePending():
+            return 0
+        case _:
+            return None
+
+
+def _commit_known(phase: p.Phase) -> tuple[bytes, int] | None:
+    """The witness counts: ours and the counterparty's commit have one txid, but reveal different secrets."""
+    return (phase.commit.transaction, commit_height(phase)) if isinstance(phase, p.COMMITTED) else None
+
+
+def _exit_known(phase: p.Phase) -> tuple[str, int] | None:
+    match phase:
+        case p.ExitConfirmed():
+            return _txid(phase.exit.transaction), phase.exit_height
+        case p.ExitPending():
+            return _txid(phase.exit.transaction), 0
+        case _:
+            return None
+
+
+def _txid(raw: bytes) -> str:
+    return Transaction.parse(raw).txid

@@ -1,0 +1,1 @@
+"""Collaborative settlement: both parties close the CFD at an agreed price."""
