@@ -214,3 +214,8 @@ def fee_rate(value: int) -> FeeRate:
 def round_half_up(value: Fraction) -> int:
     """The nearest integer; a tie goes up (towards positive infinity)."""
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def words_of(value: object) -> str:
+    """A value's class name as words, for messages to people: `AwaitingParams` is "awaiting params"."""
+    return "".join(" " + c.lower() if c.isupper() else c for c in type(value).__name__).strip()

@@ -1,5 +1,7 @@
 """What the user (or the user's program) asks for. The engine may refuse with `RuleViolation`."""
 
+from decimal import Decimal
+
 from attrs import field, frozen
 
 from cfd_core.cfd.offer import Offer
@@ -63,4 +65,56 @@ class ForceClose:
     cfd_id: CfdId
 
 
-Command = PublishOffer | WithdrawOffer | LearnOffers | TakeOffer | AcceptOrder | RejectOrder | ForceClose
+@frozen
+class RollOver:
+    """Propose to the counterparty to move the expiry a full contract term ahead."""
+
+    cfd_id: CfdId
+    entropy: bytes = field(repr=False)
+
+
+@frozen
+class ProposeSettlement:
+    """Propose to the counterparty to close at exactly this price."""
+
+    cfd_id: CfdId
+    price: Decimal
+
+
+@frozen
+class AcceptSettlement:
+    """Close at the price that the counterparty proposed."""
+
+    cfd_id: CfdId
+
+
+@frozen
+class RejectSettlement:
+    """Do not close at that price; the counterparty is told `reason`."""
+
+    cfd_id: CfdId
+    reason: str
+
+
+@frozen
+class ChooseOutcome:
+    """The oracle signed two outcomes: settle on this one."""
+
+    cfd_id: CfdId
+    outcome: int
+
+
+Command = (
+    PublishOffer
+    | WithdrawOffer
+    | LearnOffers
+    | TakeOffer
+    | AcceptOrder
+    | RejectOrder
+    | ForceClose
+    | RollOver
+    | ProposeSettlement
+    | AcceptSettlement
+    | RejectSettlement
+    | ChooseOutcome
+)

@@ -1,154 +1,141 @@
 """Decisions: a CFD and what happened make events, or a refusal. Nothing here changes anything."""
 
-from collections.abc import Iterator
-from typing import Final
+from decimal import Decimal
 
-from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import Attested, Cfd, NotAttested
-from cfd_core.contract.draft import Draft
+from cfd_core.cfd.aggregate import Cfd, Held
+from cfd_core.cfd.observe import observe
+from cfd_core.contract.close import build_close
+from cfd_core.contract.dlc import check_commit
+from cfd_core.contract.punish import check_revocation
 from cfd_core.crypto.keys import CfdKeys
-from cfd_core.errors import RuleViolation
-from cfd_core.inputs import OutpointReport, Spend
-from cfd_core.oracle import read_attestation
-from cfd_core.values import Sats, Timestamp
+from cfd_core.errors import PeerViolation, RuleViolation
+from cfd_core.oracle import Announcement, Attestation, read_attestation
+from cfd_core.values import EventId, Secret, words_of
 
-EXIT_FINALITY: Final = 3
-"""Confirmations after which a CET or refund is final."""
+__all__ = [
+    "attest",
+    "check_can_close",
+    "check_can_roll_over",
+    "choose",
+    "force_close",
+    "observe",
+    "sign_cet",
+    "take_commit_signature",
+    "take_revocation",
+]
 
 
-def force_close(cfd: Cfd, keys: CfdKeys, now: Timestamp) -> tuple[e.CfdEvent, ...]:
-    """Publish the commit. Refused before there is one and after it is published."""
-    if isinstance(cfd.phase, p.ON_CHAIN):
-        raise RuleViolation("the commit is published already")
-    if not isinstance(cfd.phase, p.LockPending | p.Open):
-        raise RuleViolation(f"there is nothing to close while the CFD is {phase_name(cfd.phase)}")
-    return (e.ForceCloseStarted(cfd.phase.held.dlc.sign_commit(keys).serialize(), now),)
+def force_close(cfd: Cfd, keys: CfdKeys, tip: int) -> tuple[e.CfdEvent, ...]:
+    """Publish the live commit. Refused before there is one and after one is published; by nothing else."""
+    if isinstance(cfd.phase, p.COMMITTED):
+        raise RuleViolation("a commit is published already")
+    if cfd.held is None or not isinstance(cfd.phase, p.LockPending | p.Open):
+        raise RuleViolation(f"there is nothing to close while the CFD is {words_of(cfd.phase)}")
+    commit = cfd.held.live.sign_commit(keys).serialize()
+    return (e.ForceCloseStarted(commit, e.CloseReason.COMMAND, tip),)
 
 
-def attest(cfd: Cfd, raw: bytes) -> tuple[e.CfdEvent, ...]:
-    """Keep the oracle's word, once checked; `PeerViolation` or `DecodeError` when it does not hold."""
-    if cfd.held is None or not isinstance(cfd.outcome, NotAttested):
+# --- the oracle ----------------------------------------------------------------------------------------------------
+
+
+def attest(cfd: Cfd, event: EventId, raw: bytes) -> tuple[e.CfdEvent, ...]:
+    """Keep the oracle's word, once checked; `PeerViolation` or `DecodeError` when it does not hold.
+
+    A liquidation event whose outcome liquidates nobody is no news. A second outcome of one event is proof that the
+    oracle cannot be believed.
+    """
+    announcement = _announcement(cfd, event)
+    if cfd.held is None or announcement is None:
         return ()
-    return (e.OracleAttested(read_attestation(cfd.announcement, raw)),)
-
-
-def sign_cet(cfd: Cfd, keys: CfdKeys, packed: bytes) -> tuple[e.CfdEvent, ...]:
-    """Sign the CET of the attested outcome from the stored signatures."""
-    if cfd.held is None or not isinstance(cfd.outcome, Attested):
-        return ()
-    cet, entry = cfd.held.dlc.sign_cet(keys, cfd.outcome.attestation, packed)
-    maker, taker = cfd.held.dlc.draft.payouts(entry)
-    return (e.CetSigned(cet.serialize(), maker, taker),)
-
-
-def observe(cfd: Cfd, report: OutpointReport) -> tuple[e.CfdEvent, ...]:
-    """What a report about one of our outpoints says that we did not know."""
-    if cfd.held is None:
-        return ()
-    draft = cfd.held.dlc.draft
-    if report.outpoint == draft.lock_outpoint:
-        return tuple(_observe_lock(cfd.phase, draft, report))
-    if report.outpoint == draft.commit_outpoint:
-        return tuple(_observe_commit(cfd.phase, draft, report))
+    attestation = read_attestation(announcement, raw)
+    known = next((a for a in cfd.attestations if a.event_id == event), None)
+    if known is not None:
+        return _again(cfd, known, attestation)
+    if any(dlc.covers(attestation) for dlc in cfd.held.unrevoked):
+        return (e.OracleAttested(attestation),)
     return ()
 
 
-def _observe_lock(phase: p.Phase, draft: Draft, report: OutpointReport) -> Iterator[e.CfdEvent]:
-    if report.spend is not None and _txid(report.spend) == draft.commit.txid:
-        if isinstance(phase, p.LockSignedUnseen):
-            yield e.LockSeen(report.created or 0)
-        if _commit_known(phase) != (report.spend.transaction, report.spend.height):
-            yield e.CommitSeen(report.spend.transaction, report.spend.height)
-    elif isinstance(phase, p.ON_CHAIN):
-        # our own commit may be on its way: until it was in a block, its absence is no news
-        if not isinstance(phase, p.CommitPending):
-            yield e.CommitGone()
-    elif report.created is None:
-        if isinstance(phase, p.Open):
-            yield e.LockGone()
-    elif _lock_height(phase) != report.created:
-        yield e.LockSeen(report.created)
-
-
-def _observe_commit(phase: p.Phase, draft: Draft, report: OutpointReport) -> Iterator[e.CfdEvent]:
-    if report.created is None or not isinstance(phase, p.ON_CHAIN):
-        return
-    if report.created and _commit_height(phase) != report.created:
-        # reports come in any order: this one tells of the commit's block before the lock's spend was reported
-        yield e.CommitSeen(phase.commit, report.created)
-    elif isinstance(phase, p.CommitPending):
-        return
-    if report.spend is None:
-        if isinstance(phase, p.ExitPending | p.ExitConfirmed):
-            yield e.ExitGone()
-    elif _exit_key(phase) != (_txid(report.spend), report.spend.height):
-        yield _classify(draft, report.spend)
-
-
-def _classify(draft: Draft, spend: Spend) -> e.ExitSeen:
-    tx = Transaction.parse(spend.transaction)
-    maker, taker = Sats(0), Sats(0)
-    for out in tx.outputs:
-        maker = Sats(maker + out.sats * (out.script == draft.maker.funder.payout_script))
-        taker = Sats(taker + out.sats * (out.script == draft.taker.funder.payout_script))
-    return e.ExitSeen(_kind(draft, tx), spend.transaction, maker, taker, spend.height)
-
-
-def _kind(draft: Draft, tx: Transaction) -> e.ExitKind:
-    if tx.txid == draft.refund.txid:
-        return e.ExitKind.REFUND
-    bare = tx.without_witnesses()
-    if any(draft.cet(entry).outputs == bare.outputs for entry in draft.schedule) and (
-        tx.inputs[0].sequence == draft.terms.cet_timelock
-    ):
-        return e.ExitKind.CET
-    return e.ExitKind.UNKNOWN
-
-
-def close_if_final(cfd: Cfd, tip: int) -> tuple[e.CfdEvent, ...]:
-    """Close the books once the exit is deep enough."""
-    phase = cfd.phase
-    if not isinstance(phase, p.ExitConfirmed) or tip < phase.exit_height + EXIT_FINALITY - 1:
+def _again(cfd: Cfd, known: Attestation, attestation: Attestation) -> tuple[e.CfdEvent, ...]:
+    doubted = any(doubt.first.event_id == known.event_id for doubt in cfd.equivocations)
+    if attestation.outcome == known.outcome or doubted:
         return ()
-    return (e.CfdClosed(phase.exit.kind, phase.exit.maker, phase.exit.taker, phase.exit_height),)
+    return (e.OracleEquivocated(known, attestation),)
 
 
-def phase_name(phase: p.Phase) -> str:
-    """The phase in words, for messages to people."""
-    name = "".join(" " + c.lower() if c.isupper() else c for c in type(phase).__name__)
-    return name.strip()
+def _announcement(cfd: Cfd, event: EventId) -> Announcement | None:
+    dlcs = cfd.held.unrevoked if cfd.held else ()
+    found = (a for dlc in dlcs for a in dlc.draft.announcements if a.event_id == event)
+    return next(found, None)
 
 
-def _txid(spend: Spend) -> str:
-    return Transaction.parse(spend.transaction).txid
+def choose(cfd: Cfd, outcome: int) -> tuple[e.CfdEvent, ...]:
+    """Settle on one of two attested outcomes."""
+    known = {a.outcome for doubt in cfd.equivocations for a in (doubt.first, doubt.second)}
+    if outcome not in known:
+        raise RuleViolation(f"the oracle did not attest {outcome} for this CFD")
+    return (e.OutcomeChosen(outcome),)
 
 
-def _lock_height(phase: p.Phase) -> int | None:
-    match phase:
-        case p.Open():
-            return phase.lock_height
-        case p.LockPending():
-            return 0
-        case _:
-            return None
+def sign_cet(cfd: Cfd, keys: CfdKeys, number: int, packed: bytes) -> tuple[e.CfdEvent, ...]:
+    """Sign the CET of the attested outcome for the published revision, from the stored signatures."""
+    attestation = cfd.attestation_for(number)
+    dlc = cfd.held.settleable(number) if cfd.held else None
+    if not isinstance(cfd.phase, p.COMMITTED) or attestation is None or dlc is None:
+        return ()
+    settles = attestation.event_id == dlc.draft.revision.settlement
+    kind = e.ExitKind.CET if settles else e.ExitKind.LIQUIDATION
+    signed = dlc.sign_cet(keys, attestation, packed)
+    return (e.ExitSigned(kind=kind, number=number, transaction=signed.transaction.serialize()),)
 
 
-def _commit_height(phase: p.Phase) -> int:
-    return phase.commit_height if isinstance(phase, p.CommitConfirmed | p.ExitPending | p.ExitConfirmed) else 0
+# --- rollover and settlement ---------------------------------------------------------------------------------------
 
 
-def _commit_known(phase: p.Phase) -> tuple[bytes, int] | None:
-    """The witness counts: ours and the counterparty's commit have one txid, but reveal different secrets."""
-    return (phase.commit, _commit_height(phase)) if isinstance(phase, p.ON_CHAIN) else None
+def check_can_roll_over(cfd: Cfd) -> Held:
+    """`RuleViolation` says why not now."""
+    if cfd.held is None or not isinstance(cfd.phase, p.Open):
+        raise RuleViolation(f"a CFD that is {words_of(cfd.phase)} cannot be rolled over")
+    if cfd.held.close is not None or cfd.close_reason is not None:
+        raise RuleViolation("a close is signed or a commit was published: the CFD may end at any time")
+    if cfd.held.old is not None:
+        raise RuleViolation("the last rollover is not complete: the counterparty has not revoked the old revision")
+    if cfd.attestations:
+        raise RuleViolation("the oracle has attested: the CFD is due")
+    return cfd.held
 
 
-def _exit_key(phase: p.Phase) -> tuple[str, int] | None:
-    match phase:
-        case p.ExitConfirmed():
-            return Transaction.parse(phase.exit.transaction).txid, phase.exit_height
-        case p.ExitPending():
-            return Transaction.parse(phase.exit.transaction).txid, 0
-        case _:
-            return None
+def check_can_close(cfd: Cfd, price: Decimal) -> Held:
+    """`RuleViolation` says why a close at this price cannot be signed now."""
+    if cfd.held is None or not isinstance(cfd.phase, p.LockPending | p.Open):
+        raise RuleViolation(f"a CFD that is {words_of(cfd.phase)} cannot be settled together")
+    if cfd.held.close is not None and Decimal(cfd.held.close.price) != price:
+        raise RuleViolation(f"a close at {cfd.held.close.price} is signed: never a second price at the same time")
+    if cfd.held.next is not None or cfd.held.old is not None:
+        raise RuleViolation("a rollover is not complete")
+    build_close(cfd.held.live.draft, price)
+    return cfd.held
+
+
+def take_commit_signature(cfd: Cfd, number: int, signature: bytes) -> tuple[e.CfdEvent, ...]:
+    """The counterparty's commit signature, sent again on a new connection; no news when we have it."""
+    held = cfd.held
+    if held is None or number <= held.live.number or not isinstance(cfd.phase, p.LockPending | p.Open):
+        return ()
+    if held.next is None or held.next.dlc.number != number:
+        raise PeerViolation("a commit signature for a revision that we did not prepare")
+    check_commit(held.next.dlc.draft, cfd.role, signature)
+    return (e.RolloverSigned(signature),)
+
+
+def take_revocation(cfd: Cfd, number: int, secret: Secret) -> tuple[e.CfdEvent, ...]:
+    """The counterparty's revocation, sent again on a new connection; no news when we have it."""
+    held = cfd.held
+    if held is None or any(revoked.number == number for revoked in held.revoked):
+        return ()
+    if held.old is None or held.old.number != number:
+        raise PeerViolation("a revocation of a revision that is not replaced")
+    check_revocation(held.old.draft.party(cfd.role.other).points.revocation, secret)
+    return (e.RevisionRevoked(number, secret.reveal()),)

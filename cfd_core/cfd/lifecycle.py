@@ -42,7 +42,8 @@ FACTS: Final[dict[type, tuple[type, ...]]] = {
     e.LockCompleted: HELD,
     e.CancelSigned: (p.LockSignedUnseen, p.LockConflict),
     e.RolloverPrepared: (p.Open,),
-    e.RolloverSigned: HELD,
+    # later, our secret of the old revision would leave while a commit of it is on its way
+    e.RolloverSigned: _LOCKED,
     e.RevisionRevoked: HELD,
     e.CloseSigned: HELD,
     e.FeeBumped: HELD,

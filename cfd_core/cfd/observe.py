@@ -108,31 +108,32 @@ def _commit(cfd: Cfd, held: Held, draft: Draft, report: OutpointReport, tip: int
         if isinstance(phase, p.EXITING):
             yield e.ExitGone()
     elif _exit_known(phase) != (_txid(report.spend.transaction), report.spend.height):
-        yield _classify(held, draft, report.spend, tip)
+        yield _classify(cfd, held, draft, report.spend, tip)
 
 
-def _classify(held: Held, draft: Draft, spend: Spend, tip: int) -> e.ExitSeen:
+def _classify(cfd: Cfd, held: Held, draft: Draft, spend: Spend, tip: int) -> e.ExitSeen:
     tx = Transaction.parse(spend.transaction)
     paid = {
         role: Sats(sum(out.sats for out in tx.outputs if out.script == draft.party(role).funder.payout_script))
         for role in Role
     }
-    kind = _kind(held, draft, tx)
+    kind = _kind(cfd, held, draft, tx)
     return e.ExitSeen(kind, spend.transaction, paid[Role.MAKER], paid[Role.TAKER], spend.height, tip)
 
 
-def _kind(held: Held, draft: Draft, tx: Transaction) -> e.ExitKind:
+def _kind(cfd: Cfd, held: Held, draft: Draft, tx: Transaction) -> e.ExitKind:
     if tx.txid == draft.refund.txid:
         return e.ExitKind.REFUND
     if held.settleable(draft.revision.number) is None:
         return e.ExitKind.PUNISH if len(tx.inputs[0].witness) > 3 else e.ExitKind.UNKNOWN
     if tx.inputs[0].sequence != draft.terms.cet_timelock:
         return e.ExitKind.UNKNOWN
-    if any(draft.cet(entry).outputs == tx.outputs for entry in draft.schedule):
-        return e.ExitKind.CET
-    if any(draft.cet(entry).outputs == tx.outputs for cets in draft.events[1:2] for entry in cets.entries):
-        return e.ExitKind.LIQUIDATION
-    return e.ExitKind.UNKNOWN
+    if all(draft.cet(entry).outputs != tx.outputs for entry in draft.entries):
+        return e.ExitKind.UNKNOWN
+    # a liquidation and the far ends of the settlement pay alike: which one it is, the oracle's word tells
+    attested = cfd.attestation_for(draft.revision.number)
+    liquidated = attested is not None and attested.event_id != draft.revision.settlement
+    return e.ExitKind.LIQUIDATION if liquidated else e.ExitKind.CET
 
 
 def _lock_height(phase: p.Phase) -> int | None:

@@ -40,6 +40,8 @@ class Offer:
     fee_rate: FeeRate
     tolerance: Decimal
     event: EventId
+    liquidations: tuple[EventId, ...] = ()
+    """Hourly events before the expiry at which a position can be liquidated, in time order."""
     digits: int
     expiry: Timestamp
     published_at: Timestamp
@@ -92,6 +94,7 @@ class Offer:
             taker_leverage=leverage,
             maker_leverage=self.maker_leverage,
             event=self.event,
+            liquidations=self.liquidations,
             digits=self.digits,
             opening_fee=self.opening_fee,
             funding_rate=self.funding_rate,

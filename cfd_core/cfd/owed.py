@@ -114,19 +114,25 @@ def _broadcast(cfd: Cfd, kind: str, raw: bytes) -> f.BroadcastTx:
 
 def _cancel(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
     """The lock never came: spend one of our inputs back, at a rate that rises until one of the two confirms."""
-    if not isinstance(cfd.phase, p.LockSignedUnseen):
+    cancel = cancel_transaction(cfd, at)
+    if cancel is None or (held.cancel and Transaction.parse(held.cancel).txid == cancel.txid):
         return
+    coin = held.live.draft.party(cfd.role).funder.inputs[0]
+    yield f.SignCancel(cfd.id, unsigned_psbt(cancel, [coin.output], {}))
+
+
+def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
+    """The unsigned cancellation that is due now, if one is."""
+    if cfd.held is None or not isinstance(cfd.phase, p.LockSignedUnseen):
+        return None
     late = at.now - cfd.phase.since - at.deadlines.cancel_after
     if late < 0:
-        return
+        return None
+    funder = cfd.held.live.draft.party(cfd.role).funder
+    coin = funder.inputs[0]
     rate = scheduled_rate(cfd.terms.fee_rate, late // BLOCK_SECONDS, at.max_fee_rate)
-    coin = held.live.draft.party(cfd.role).funder.inputs[0]
-    script = held.live.draft.party(cfd.role).funder.change_script
-    fee = fee_of(_CANCEL_WEIGHT, rate)
-    cancel = Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), script),))
-    if coin.output.sats <= 2 * fee or (held.cancel and Transaction.parse(held.cancel).txid == cancel.txid):
-        return
-    yield f.SignCancel(cfd.id, unsigned_psbt(cancel, [coin.output], {}))
+    fee = min(fee_of(_CANCEL_WEIGHT, rate), coin.output.sats // 2)
+    return Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), funder.change_script),))
 
 
 _CANCEL_WEIGHT = 4 * (10 + 43) + 2 + 272

@@ -1,9 +1,10 @@
 """Revisions by number: live, replaced, prepared and revoked."""
 
+from attrs import evolve as replace
+
 from cfd_core.cfd.aggregate import Held
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.punish import Revoked
-from cfd_core.contract.terms import RevisionTerms
 
 
 def numbers(held: Held) -> tuple[int, ...]:
@@ -26,9 +27,8 @@ def revoked_of(held: Held, number: int) -> Revoked | None:
 
 def _revoked_draft(held: Held, revoked: Revoked) -> Draft:
     live = held.live.draft
-    terms = RevisionTerms(
-        number=revoked.number, settlement=live.revision.settlement, liquidations=(), long_pays_short=0
-    )
+    # what it settled on is forgotten, and does not matter: nothing of it is worth more than the punishment
+    terms = replace(live.revision, number=revoked.number, liquidations=())
     return Draft(
         terms=live.terms,
         revision=terms,

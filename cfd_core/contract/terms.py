@@ -55,6 +55,10 @@ class RevisionTerms:
     """The hourly events before it, in time order."""
     long_pays_short: int
     """Sats by which all fees so far shift the payoff."""
+    funding_rate: Decimal
+    """What was charged for this revision, per 24 h; positive: long pays short."""
+    hours: int
+    """Of funding that were charged for this revision."""
 
     @property
     def events(self) -> tuple[EventId, ...]:
@@ -83,7 +87,7 @@ class ContractTerms:
     tolerance: Decimal = field(validator=_checked(payouts.check_tolerance))
     liquidations: tuple[EventId, ...] = ()
     """Hourly events between now and the settlement, in time order."""
-    liquidation_slack: Decimal = DEFAULT_LIQUIDATION_SLACK
+    liquidation_slack: Decimal = field(default=DEFAULT_LIQUIDATION_SLACK, validator=_checked(payouts.check_slack))
     """How much of a liquidation price may stay uncovered next to it."""
     cet_timelock: int = CET_TIMELOCK
     refund_timelock: int = REFUND_TIMELOCK
@@ -94,8 +98,6 @@ class ContractTerms:
         payouts.payoff_of(self.product)
         if len(self.liquidations) > MAX_LIQUIDATIONS or len(set(self.liquidations)) != len(self.liquidations):
             raise RuleViolation(f"at most {MAX_LIQUIDATIONS} different liquidation events")
-        if not Decimal("0.0001") <= self.liquidation_slack <= Decimal("0.1"):
-            raise RuleViolation(f"liquidation slack must be from 0.0001 to 0.1, not {self.liquidation_slack!s:.40}")
         if self.tolerance > MAX_TOLERANCE:
             raise RuleViolation(f"a contract pays within {MAX_TOLERANCE} of the pool or better, not {self.tolerance}")
         for role in Role:
@@ -119,6 +121,8 @@ class ContractTerms:
             settlement=self.event,
             liquidations=self.liquidations,
             long_pays_short=self.fee_account(Role.TAKER).long_pays_short,
+            funding_rate=self.funding_rate,
+            hours=payouts.OPENING_HOURS,
         )
 
     @property

@@ -19,13 +19,15 @@ from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.offer import Offer
-from cfd_core.cfd.owed import owed
-from cfd_core.engine import life, opening, runs
+from cfd_core.cfd.owed import Now, owed
+from cfd_core.engine import life, opening, reception, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
 from cfd_core.engine.settings import Settings
-from cfd_core.engine.turn import State, Turn, fold_offer
-from cfd_core.protocols.contract_setup import states as s
-from cfd_core.values import CfdId, OfferId, Timestamp
+from cfd_core.engine.turn import State, Turn, fold_node, named
+from cfd_core.oracle import Announcement
+from cfd_core.protocols.contract_setup import states as setup_states
+from cfd_core.protocols.settlement import states as settlement_states
+from cfd_core.values import CfdId, EventId, OfferId, Timestamp
 
 
 @frozen
@@ -46,17 +48,25 @@ class Engine(State):
         """The engine as its stored (stream, event) pairs left it, in their order."""
         cfds: dict[CfdId, Cfd] = {}
         offers: dict[OfferId, Offer] = {}
-        offers_version = 0
+        announcements: dict[EventId, Announcement] = {}
+        kept = set()
+        node_version = 0
         for stream, event in events:
-            if isinstance(event, e.OfferPublished | e.OfferWithdrawn):
-                offers_version += 1
-                fold_offer(offers, event)
+            if isinstance(event, e.OfferPublished | e.OfferWithdrawn | e.AnnouncementKept):
+                node_version += 1
+                fold_node(offers, announcements, event)
+                if isinstance(event, e.AnnouncementKept):
+                    kept.add(named(event.announcement))
             else:
                 key = CfdId(stream)
                 cfds[key] = fold(cfds.get(key), event)
-        announcements = {cfd.announcement.event_id: cfd.announcement for cfd in cfds.values()}
         return cls(
-            settings=settings, cfds=cfds, offers=offers, offers_version=offers_version, announcements=announcements
+            settings=settings,
+            cfds=cfds,
+            offers=offers,
+            announcements=announcements,
+            kept=frozenset(kept),
+            node_version=node_version,
         )
 
     def handle(self, happened: i.Input | c.Command, now: Timestamp) -> Step:
@@ -72,39 +82,66 @@ class Engine(State):
 
     def resume(self, now: Timestamp) -> tuple[f.Effect, ...]:
         """Everything still owed to the world: run it at start-up and after any shell was restarted."""
-        del now  # what is owed depends on the chain, not on the clock; the signature keeps the room for it
-        return tuple(effect for cfd in self.cfds.values() for effect in owed(cfd, self.tip))
+        policy = self.settings.policy
+        at = Now(tip=self.tip, now=now, deadlines=policy.deadlines, max_fee_rate=policy.max_fee_rate)
+        return tuple(effect for cfd in self.cfds.values() for effect in owed(cfd, at))
 
     @property
     def deadline(self) -> Timestamp | None:
         """When `TimerFired` is due next."""
-        return min((run.deadline for run in self.runs.values()), default=None)
+        policy = self.settings.policy
+        times = [run.deadline for run in self.runs.values()]
+        for key, cfd in self.cfds.items():
+            if not cfd.ended:
+                times += life.deadlines(cfd, policy, self.clock)
+                rollover = rolling.next_try(cfd, policy, self.rollover_tries.get(key))
+                times += [max(rollover, Timestamp(self.clock + 1))] if rollover is not None else []
+        return min(times, default=None)
 
 
 def dispatch(turn: Turn, happened: i.Input | c.Command) -> None:
+    """Hand it to the desk that deals with it."""
     match happened:
         case c.PublishOffer(offer):
             offer_desk.publish(turn, offer)
-        case c.WithdrawOffer(offer):
-            offer_desk.withdraw(turn, offer)
+        case c.WithdrawOffer(key):
+            offer_desk.withdraw(turn, key)
         case c.LearnOffers(maker, offers):
             offer_desk.learn(turn, maker, offers)
         case c.TakeOffer():
             opening.take(turn, happened)
         case c.AcceptOrder(key):
-            runs.answer_run(turn, runs.run_of(turn, key), s.OrderApproved())
+            runs.answer_run(turn, runs.waiting(turn, key, "order"), setup_states.OrderApproved())
         case c.RejectOrder(key, reason):
-            runs.answer_run(turn, runs.run_of(turn, key), s.OrderRefused(reason))
+            runs.answer_run(turn, runs.waiting(turn, key, "order"), setup_states.OrderRefused(reason))
         case c.ForceClose(key):
-            turn.record(key, *decide.force_close(turn.cfd(key), turn.keys(key), turn.now))
+            life.force_close(turn, key)
+        case c.RollOver():
+            rolling.roll_over(turn, happened)
+        case c.ProposeSettlement():
+            settling.propose(turn, happened)
+        case c.AcceptSettlement(key):
+            runs.answer_run(turn, runs.waiting(turn, key, "settlement"), settlement_states.PriceAccepted())
+        case c.RejectSettlement(key, reason):
+            runs.answer_run(turn, runs.waiting(turn, key, "settlement"), settlement_states.PriceRefused(reason))
+        case c.ChooseOutcome(key, outcome):
+            turn.record(key, *decide.choose(turn.cfd(key), outcome))
+        case _:
+            _dispatch_input(turn, happened)
+
+
+def _dispatch_input(turn: Turn, happened: i.Input) -> None:
+    match happened:
         case i.NodeStarted():
             life.drop_lost_setups(turn)
         case i.TimerFired():
-            runs.expire_runs(turn)
+            life.timer_fired(turn)
         case i.StreamOpened():
-            opening.stream_opened(turn, happened)
+            reception.stream_opened(turn, happened)
+        case i.PeerConnected():
+            rolling.peer_connected(turn, happened)
         case i.MessageReceived(run, message):
-            opening.message(turn, run, message)
+            reception.message(turn, run, message)
         case i.MessageUndecodable(run, reason):
             runs.give_up(turn, run, f"undecodable message: {reason}", tell=True)
         case i.StreamClosed(run, reason):
@@ -115,10 +152,15 @@ def dispatch(turn: Turn, happened: i.Input | c.Command) -> None:
             life.tip_changed(turn, height)
         case i.AnnouncementReceived(announcement):
             turn.announcements[announcement.event_id] = announcement
+            rolling.announced(turn)
         case i.AttestationReceived(event, raw):
             life.attested(turn, event, raw)
-        case i.RevisionLoaded(key, revision, packed):
-            life.revision_loaded(turn, key, revision, packed)
+        case i.RevisionLoaded(key, number, packed):
+            life.revision_loaded(turn, key, number, packed)
+        case i.CancelInputSigned():
+            life.cancel_signed(turn, happened)
+        case i.FeeBumpSigned():
+            life.bump_signed(turn, happened)
         case (
             i.CoinsReserved()
             | i.CoinsRefused()
@@ -128,6 +170,6 @@ def dispatch(turn: Turn, happened: i.Input | c.Command) -> None:
             | i.CetsVerified()
             | i.InputsChecked()
         ):
-            runs.answer(turn, happened)
+            runs.answer(turn, happened.cfd_id, happened)
         case _:
             assert_never(happened)

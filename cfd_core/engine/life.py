@@ -1,59 +1,119 @@
-"""The life of a CFD after its setup: what chain, oracle and store tell."""
+"""The life of a CFD after its setup: what chain, oracle, wallet, store and clock tell."""
+
+from collections.abc import Iterable
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
+from cfd_core.bitcoin.psbt import final_witnesses
+from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import decide
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.owed import owed
+from cfd_core.cfd.aggregate import Cfd
+from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction
+from cfd_core.contract.witness import check_witness
+from cfd_core.engine import rolling, runs
+from cfd_core.engine.settings import Policy
 from cfd_core.engine.turn import Turn
 from cfd_core.errors import DecodeError, PeerViolation
-from cfd_core.values import CfdId, EventId
+from cfd_core.values import CfdId, EventId, Timestamp
+
+RESENT = (f.BroadcastTx, f.BumpFee, f.SignCancel)
+"""Asked again with every block and timer: harmless twice, dear when lost."""
 
 
 def drop_lost_setups(turn: Turn) -> None:
-    live = {run.state.setup.cfd_id for run in turn.runs.values() if run.state is not None}
+    """After a start the runs of before are gone; setups that had not signed the lock end."""
     for cfd in list(turn.cfds.values()):
-        if isinstance(cfd.phase, p.SettingUp) and cfd.id not in live:
+        if isinstance(cfd.phase, p.SettingUp) and runs.of_cfd(turn, cfd.id) is None:
             turn.record(cfd.id, e.ContractSetupFailed("the node was restarted during contract setup"))
             turn.effects.append(f.ReleaseCoins(cfd.id))
 
 
+def force_close(turn: Turn, key: CfdId) -> None:
+    """Publish the live commit now; whatever protocol is in flight ends."""
+    cfd = turn.cfd(key)
+    keys = turn.keys(key, cfd.held.live.number if cfd.held else 0)
+    events = decide.force_close(cfd, keys, turn.tip)
+    run = runs.of_cfd(turn, key)
+    if run is not None:
+        runs.give_up(turn, run.id, "the CFD is being closed", tell=True)
+    turn.record(key, *events)
+
+
 def outpoint(turn: Turn, report: i.OutpointReport) -> None:
     for cfd in list(turn.cfds.values()):
-        events = decide.observe(cfd, report)
-        if events:
-            turn.record(cfd.id, *events)
-            close_if_final(turn, cfd.id)
+        # one report may tell of several steps: what an event makes visible is looked at again
+        while events := decide.observe(turn.cfds[cfd.id], report, turn.tip):
+            turn.record(cfd.id, events[0])
 
 
 def tip_changed(turn: Turn, height: int) -> None:
+    before = {key: set(turn.owed(cfd)) for key, cfd in _held(turn)}
     turn.tip = height
-    for key, cfd in list(turn.cfds.items()):
-        if cfd.held is not None:
-            close_if_final(turn, key)
-            # re-broadcast what is not final: a replay is harmless, an eviction is not
-            turn.effects.extend(x for x in owed(turn.cfds[key], height) if isinstance(x, f.BroadcastTx))
+    for key, _ in _held(turn):
+        turn.react(key)
+        now_owed = turn.owed(turn.cfds[key])
+        turn.effects.extend(x for x in now_owed if isinstance(x, RESENT) or x not in before[key])
 
 
-def close_if_final(turn: Turn, key: CfdId) -> None:
-    turn.record(key, *decide.close_if_final(turn.cfds[key], turn.tip))
+def timer_fired(turn: Turn) -> None:
+    runs.expire_runs(turn)
+    for key, _ in _held(turn):
+        turn.record(key)
+        turn.effects.extend(x for x in turn.owed(turn.cfds[key]) if isinstance(x, f.SignCancel))
+    rolling.try_due(turn)
+
+
+def _held(turn: Turn) -> Iterable[tuple[CfdId, Cfd]]:
+    return [(key, cfd) for key, cfd in turn.cfds.items() if cfd.held is not None and not cfd.ended]
 
 
 def attested(turn: Turn, event: EventId, raw: bytes) -> None:
     refused: PeerViolation | DecodeError | None = None
-    for cfd in list(turn.cfds.values()):
-        if cfd.announcement.event_id == event:
-            try:
-                turn.record(cfd.id, *decide.attest(cfd, raw))
-            except (PeerViolation, DecodeError) as error:
-                # two oracles may use one name for an event: the word of one must not stop at the other's CFDs
-                refused = error
+    for key, cfd in _held(turn):
+        try:
+            turn.record(key, *decide.attest(cfd, event, raw))
+        except (PeerViolation, DecodeError) as error:
+            # two oracles may use one name for an event: the word of one must not stop at the other's CFDs
+            refused = error
     if refused is not None and not turn.events:
         raise refused
 
 
-def revision_loaded(turn: Turn, key: CfdId, revision: int, packed: bytes) -> None:
-    cfd = turn.cfd(key)
-    if cfd.held is not None and cfd.held.dlc.revision == revision:
-        turn.record(key, *decide.sign_cet(cfd, turn.keys(key), packed))
+def revision_loaded(turn: Turn, key: CfdId, number: int, packed: bytes) -> None:
+    turn.record(key, *decide.sign_cet(turn.cfd(key), turn.keys(key, number), number, packed))
+
+
+def cancel_signed(turn: Turn, answer: i.CancelInputSigned) -> None:
+    """Keep the cancellation, if it is one."""
+    cfd = turn.cfd(answer.cfd_id)
+    cancel = cancel_transaction(cfd, turn.at())
+    if cancel is None or cfd.held is None:
+        return
+    witness = final_witnesses(answer.psbt).get(cancel.inputs[0].outpoint, ())
+    coin = cfd.held.live.draft.party(cfd.role).funder.inputs[0]
+    check_witness(cancel, 0, [coin.output], witness)
+    turn.record(cfd.id, e.CancelSigned(cancel.with_witness(0, witness).serialize()))
+
+
+def bump_signed(turn: Turn, answer: i.FeeBumpSigned) -> None:
+    """Keep the child, if its parent still waits."""
+    cfd = turn.cfd(answer.cfd_id)
+    child = Transaction.parse(answer.child)
+    if isinstance(cfd.phase, p.CommitPending | p.ExitPending) and any(
+        tx_in.outpoint.txid == answer.parent for tx_in in child.inputs
+    ):
+        turn.record(cfd.id, e.FeeBumped(answer.parent, answer.child, answer.rate))
+
+
+def deadlines(cfd: Cfd, policy: Policy, after: Timestamp) -> list[Timestamp]:
+    """When this CFD may do something by itself, later than `after`."""
+    found: list[int] = []
+    limits = policy.deadlines
+    if isinstance(cfd.phase, p.LockSignedUnseen):
+        first = cfd.phase.since + limits.cancel_after
+        found += [first, after + BLOCK_SECONDS if after >= first else first]
+    if isinstance(cfd.phase, p.Open):
+        found += [cfd.expiry + limits.settle_within, cfd.expiry + limits.oracle_patience]
+    return [Timestamp(at) for at in found if at > after]

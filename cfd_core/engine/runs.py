@@ -1,41 +1,55 @@
 """Live protocol runs: what moves them, what they leave, and how they end."""
 
-from typing import assert_never
+from typing import Any
 
 from attrs import evolve
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
-from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
+from cfd_core.cfd.lifecycle import legal
+from cfd_core.engine.machines import PROTOCOLS, RESUME, Protocol, events_of, packed_of
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
-from cfd_core.protocols.contract_setup import machine as setup_machine
-from cfd_core.protocols.contract_setup import messages as m
-from cfd_core.protocols.contract_setup import states as s
 from cfd_core.values import CfdId, PeerId, RunId, Timestamp
 
 
-def open_run(turn: Turn, key: RunId, peer: PeerId, entropy: bytes) -> Run:
+def open_run(turn: Turn, key: RunId, peer: PeerId, protocol: str, entropy: bytes, cfd_id: CfdId | None = None) -> Run:
     if len(entropy) != 32:
         raise RuleViolation("a run needs 32 bytes of entropy")
-    run = Run(id=key, peer=peer, state=None, deadline=next_deadline(turn), entropy=entropy)
+    run = Run(id=key, peer=peer, protocol=protocol, cfd_id=cfd_id, deadline=next_deadline(turn), entropy=entropy)
     turn.runs[key] = run
     return run
 
 
-def run_of(turn: Turn, key: CfdId) -> Run:
-    for run in turn.runs.values():
-        if run.state is not None and run.state.setup.cfd_id == key:
-            return run
-    raise RuleViolation(f"no order of CFD {key} waits for a decision")
+def of_cfd(turn: Turn, key: CfdId) -> Run | None:
+    """The live run about this CFD, if any."""
+    return next((run for run in turn.runs.values() if run.cfd_id == key and run.state is not None), None)
+
+
+def waiting(turn: Turn, key: CfdId, what: str) -> Run:
+    """The live run about this CFD; `RuleViolation` when nothing of the kind waits for a decision."""
+    run = of_cfd(turn, key)
+    if run is None:
+        raise RuleViolation(f"no {what} of CFD {key} waits for a decision")
+    return run
 
 
 def next_deadline(turn: Turn) -> Timestamp:
     return Timestamp(turn.now + turn.policy.step_seconds)
 
 
+def parts(run: Run) -> Protocol:
+    return PROTOCOLS[run.protocol]
+
+
+def busy(run: Run) -> bool:
+    """Whether the run waits for our own side."""
+    return isinstance(run.state, parts(run).states.BUSY)
+
+
 def queue(turn: Turn, run: Run, message: i.Message) -> None:
+    """Keep a message that came while the run waits for our own side."""
     if len(run.queue) >= turn.policy.max_queued:
         give_up(turn, run.id, "more messages than are due", tell=True)
     else:
@@ -43,22 +57,22 @@ def queue(turn: Turn, run: Run, message: i.Message) -> None:
 
 
 def advance(turn: Turn, run: Run, message: i.Message) -> None:
-    if run.state is None:
-        return
+    """Let the machine have a message."""
     try:
-        step = setup_machine.on_message(run.state, message)
+        step = parts(run).machine.on_message(run.state, message)
     except (PeerViolation, DecodeError, RuleViolation) as error:
         give_up(turn, run.id, str(error), tell=True)
     else:
         follow(turn, run, step)
 
 
-def answer(turn: Turn, answered: i.SetupInput) -> None:
-    run = next((r for r in turn.runs.values() if r.state and r.state.setup.cfd_id == answered.cfd_id), None)
-    if run is not None and run.state is not None and (type(run.state), type(answered)) in s.TRANSITIONS:
+def answer(turn: Turn, cfd_id: CfdId, answered: Any) -> None:
+    """Let the run that waits for this answer have it; late and replayed ones have no addressee."""
+    run = of_cfd(turn, cfd_id)
+    if run is not None and (type(run.state), type(answered)) in parts(run).states.TRANSITIONS:
         answer_run(turn, run, answered)
     elif run is None and isinstance(answered, i.CoinsReserved):
-        _give_back(turn, answered.cfd_id)
+        _give_back(turn, cfd_id)
 
 
 def _give_back(turn: Turn, key: CfdId) -> None:
@@ -68,79 +82,65 @@ def _give_back(turn: Turn, key: CfdId) -> None:
         turn.effects.append(f.ReleaseCoins(key))
 
 
-def answer_run(turn: Turn, run: Run, answer: s.Answer) -> None:
-    if run.state is None:
-        raise RuleViolation("no order has come in")
+def answer_run(turn: Turn, run: Run, answered: Any) -> None:
+    """Let the machine have an answer of our own side."""
     try:
-        step = setup_machine.on_answer(run.state, answer)
+        step = parts(run).machine.on_answer(run.state, answered)
     except (PeerViolation, DecodeError) as error:
         give_up(turn, run.id, str(error), tell=True)
     else:
         follow(turn, run, step)
 
 
-def follow(turn: Turn, run: Run, step: setup_machine.Step) -> None:
-    key = step.state.setup.cfd_id
+def follow(turn: Turn, run: Run, step: Any) -> None:
+    """Record a step's outcomes, then have its effects run; go on with what is queued."""
+    if run.cfd_id is None:
+        raise AssertionError("a machine runs for a CFD")
+    if _overtaken(turn, run.cfd_id, step):
+        give_up(turn, run.id, "the CFD is being closed", tell=True)
+        return
     for outcome in step.outcomes:
-        turn.record(key, *_events(outcome), packed=_packed(outcome))
+        turn.record(run.cfd_id, *events_of(outcome, turn.now), packed=packed_of(outcome))
     turn.effects.extend(step.effects)
-    if isinstance(step.state, s.ENDED):
+    if isinstance(step.state, parts(run).states.ENDED):
         turn.runs.pop(run.id, None)
         return
     current = evolve(run, state=step.state, deadline=next_deadline(turn))
     turn.runs[run.id] = current
-    if current.queue and not isinstance(step.state, s.BUSY):
+    if current.queue and not busy(current):
         turn.runs[run.id] = evolve(current, queue=current.queue[1:])
         advance(turn, turn.runs[run.id], current.queue[0])
 
 
+def _overtaken(turn: Turn, key: CfdId, step: Any) -> bool:
+    """Whether the chain (or our own user) was faster: then nothing of this step may be stored or sent."""
+    events = [event for outcome in step.outcomes for event in events_of(outcome, turn.now)]
+    return bool(events) and not legal(turn.cfds[key].phase, events[0])
+
+
 def give_up(turn: Turn, key: RunId, reason: str, *, tell: bool) -> None:
+    """End a run early; the counterparty is told why if there is a way to."""
     run = turn.runs.get(key)
     if run is None:
         return
-    if run.state is None:
+    if run.state is None or run.protocol == RESUME or run.cfd_id is None:
         turn.effects.append(f.CloseStream(key))
         del turn.runs[key]
         return
     if tell:
-        turn.effects.append(f.SendMessage(key, m.Reject(run.state.setup.cfd_id, reason)))
-    follow(turn, run, setup_machine.on_lost(run.state, reason))
+        turn.effects.append(f.SendMessage(key, parts(run).messages.Reject(run.cfd_id, reason)))
+    follow(turn, run, parts(run).machine.on_lost(run.state, reason))
+
+
+def refuse(turn: Turn, run: Run, key: CfdId, reason: str) -> None:
+    """Answer a first message that we do not go along with."""
+    if run.protocol in PROTOCOLS:
+        turn.effects.append(f.SendMessage(run.id, parts(run).messages.Reject(key, reason)))
+    turn.effects.append(f.CloseStream(run.id))
+    turn.runs.pop(run.id, None)
 
 
 def expire_runs(turn: Turn) -> None:
     for run in list(turn.runs.values()):
         if run.deadline <= turn.now:
             give_up(turn, run.id, "timed out", tell=True)
-
-
-def refuse(turn: Turn, run: Run, key: CfdId, reason: str) -> None:
-    turn.effects += [f.SendMessage(run.id, m.Reject(key, reason)), f.CloseStream(run.id)]
-    turn.runs.pop(run.id, None)
-
-
-def _events(outcome: setup_machine.Outcome) -> tuple[e.CfdEvent, ...]:
-    match outcome:
-        case setup_machine.LockSigned(dlc, _, lock):
-            return (
-                e.LockSigned(
-                    revision=dlc.revision,
-                    maker=dlc.draft.maker,
-                    taker=dlc.draft.taker,
-                    ours=dlc.ours,
-                    theirs=dlc.theirs,
-                    cets_sha256=dlc.cets_sha256,
-                    lock=lock.serialize(),
-                ),
-            )
-        case setup_machine.LockCompleted(lock):
-            return (e.LockCompleted(lock.serialize()),)
-        case setup_machine.SetupFailed(reason):
-            return (e.ContractSetupFailed(reason),)
-        case setup_machine.SetupRejected(reason):
-            return (e.OrderRejected(reason),)
-        case _:
-            assert_never(outcome)
-
-
-def _packed(outcome: setup_machine.Outcome) -> bytes | None:
-    return outcome.cets if isinstance(outcome, setup_machine.LockSigned) else None

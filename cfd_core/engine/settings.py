@@ -1,7 +1,10 @@
 """What an engine is told once: its network, its keys, and what it agrees to by itself."""
 
+from decimal import Decimal
+
 from attrs import field, frozen
 
+from cfd_core.cfd.react import Deadlines
 from cfd_core.crypto.keys import Keychain
 from cfd_core.values import HOUR, FeeRate, Network, Sats
 
@@ -15,13 +18,21 @@ class Policy:
     max_cfds_per_peer: int = 100
     min_term: int = 1 * HOUR
     max_term: int = 25 * HOUR
-    """Seconds between taking an offer and its expiry."""
+    """Seconds between taking an offer (or rolling over) and its expiry."""
     max_fee_rate: FeeRate = FeeRate(500)
+    max_funding_rate: Decimal = Decimal("0.01")
+    """Taker: the most that a rollover may cost or bring per 24 h."""
+    auto_rollover: bool = False
+    """Taker: roll over by itself, just after each hour from `rollover_from` before expiry."""
+    rollover_from: int = 23 * HOUR
+    rollover_retry: int = 300
+    """Seconds until a rollover that failed is tried again."""
     step_seconds: int = 60
     """How long either side may take for one step of a protocol."""
     max_runs_per_peer: int = 16
     max_queued: int = 4
     """Messages kept for a run that waits for our own side."""
+    deadlines: Deadlines = field(factory=Deadlines)
 
 
 @frozen(kw_only=True)

@@ -13,17 +13,17 @@ from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.lifecycle import legal
 from cfd_core.cfd.offer import Offer
-from cfd_core.cfd.owed import owed
+from cfd_core.cfd.owed import Now, owed
+from cfd_core.cfd.react import Circumstances, react
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.engine.settings import Settings
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import Announcement
-from cfd_core.protocols.contract_setup import machine as setup_machine
-from cfd_core.protocols.contract_setup import states as s
 from cfd_core.values import CfdId, EventId, OfferId, PeerId, RunId, Timestamp
 
-OFFERS_STREAM: Final = "offers"
-FIRST_REVISION: Final = setup_machine.FIRST_REVISION
+NODE_STREAM: Final = "node"
+MAX_REACTIONS: Final = 20
+"""Reactions end by themselves after a few; more is a bug of ours, not a reason to run for ever."""
 
 
 @frozen(kw_only=True)
@@ -32,8 +32,10 @@ class Run:
 
     id: RunId
     peer: PeerId
-    state: s.State | None
-    """None until the order has come in."""
+    protocol: str
+    state: Any = None
+    """The machine's phase; None until the first message has come in."""
+    cfd_id: CfdId | None = None
     deadline: Timestamp
     entropy: bytes = field(repr=False)
     queue: tuple[i.Message, ...] = ()
@@ -48,19 +50,34 @@ class State:
     cfds: Mapping[CfdId, Cfd] = field(factory=dict)
     offers: Mapping[OfferId, Offer] = field(factory=dict)
     """Our own, as a maker."""
-    offers_version: int = 0
+    node_version: int = 0
+    """Events of the node's own stream so far: offers and announcements."""
+    kept: frozenset[tuple[EventId, bytes]] = frozenset()
+    """Announcements that are stored, by event and oracle."""
     market: Mapping[PeerId, tuple[Offer, ...]] = field(factory=dict)
     """Other makers' offers."""
     announcements: Mapping[EventId, Announcement] = field(factory=dict)
     runs: Mapping[RunId, Run] = field(factory=dict)
+    rollover_tries: Mapping[CfdId, Timestamp] = field(factory=dict)
+    """When an automatic rollover was last tried."""
     tip: int = 0
+    clock: Timestamp = Timestamp(0)
+    """The time of the last turn."""
 
 
-def fold_offer(offers: dict[OfferId, Offer], event: e.OfferEvent) -> None:
-    if isinstance(event, e.OfferPublished):
-        offers[event.offer.id] = event.offer
-    else:
-        offers.pop(event.offer, None)
+def fold_node(offers: dict[OfferId, Offer], announcements: dict[EventId, Announcement], event: e.NodeEvent) -> None:
+    """Take one event of the node's own stream in."""
+    match event:
+        case e.OfferPublished(offer):
+            offers[offer.id] = offer
+        case e.OfferWithdrawn(key):
+            offers.pop(key, None)
+        case e.AnnouncementKept(announcement):
+            announcements[announcement.event_id] = announcement
+
+
+def named(announcement: Announcement) -> tuple[EventId, bytes]:
+    return announcement.event_id, announcement.oracle_key
 
 
 class Turn:
@@ -71,37 +88,96 @@ class Turn:
         self.policy = state.settings.policy
         self.cfds = dict(state.cfds)
         self.offers = dict(state.offers)
-        self.offers_version = state.offers_version
+        self.node_version = state.node_version
+        self.kept = state.kept
         self.market = dict(state.market)
         self.announcements = dict(state.announcements)
         self.runs = dict(state.runs)
+        self.rollover_tries = dict(state.rollover_tries)
         self.tip = state.tip
+        self.clock = now
         self.events: list[Recorded] = []
         self.effects: list[f.Effect] = []
 
     def changes(self) -> dict[str, Any]:
         """The fields of `State` as this turn leaves them."""
-        names = ("cfds", "offers", "offers_version", "market", "announcements", "runs", "tip")
-        return {name: getattr(self, name) for name in names}
+        names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "runs", "rollover_tries")
+        return {name: getattr(self, name) for name in (*names, "tip", "clock")}
+
+    # --- recording -----------------------------------------------------------------------------------------------
+
+    def record_node(self, event: e.NodeEvent) -> None:
+        """One event of the node's own stream."""
+        self.node_version += 1
+        fold_node(self.offers, self.announcements, event)
+        self.events.append(Recorded(NODE_STREAM, self.node_version, event))
+
+    def keep(self, announcements: tuple[Announcement, ...]) -> None:
+        """Store the announcements that a contract relies on, each once."""
+        for announcement in announcements:
+            if named(announcement) not in self.kept:
+                self.kept |= {named(announcement)}
+                self.record_node(e.AnnouncementKept(announcement))
+
+    def begin(self, placed: e.OrderPlaced) -> Cfd:
+        """The first event of a CFD."""
+        self.keep(placed.announcements)
+        self.cfds[placed.cfd_id] = fold(None, placed)
+        self.events.append(Recorded(placed.cfd_id, 1, placed))
+        return self.cfds[placed.cfd_id]
 
     def record(self, key: CfdId, *events: e.CfdEvent, packed: bytes | None = None) -> None:
-        """Fold the events in, and do what is newly owed."""
-        before = self.cfds[key]
-        owed_before = set(owed(before, self.tip))
+        """Fold the events in, let what follows by itself follow, and do what is newly owed."""
+        before = self.owed(self.cfds[key])
         for event in events:
-            cfd = self.cfds[key]
-            if not legal(cfd.phase, event):
-                raise AssertionError(f"{type(event).__name__} is not legal in {type(cfd.phase).__name__}")
-            self.cfds[key] = fold(cfd, event)
-            self.events.append(Recorded(key, cfd.version + 1, event, packed))
+            self._fold(key, event, packed)
             packed = None
-        if events:
-            self.effects.extend(x for x in owed(self.cfds[key], self.tip) if x not in owed_before)
+        self.react(key)
+        self.effects.extend(effect for effect in self.owed(self.cfds[key]) if effect not in before)
+
+    def react(self, key: CfdId) -> None:
+        """Record what follows by itself, until nothing more does."""
+        for _ in range(MAX_REACTIONS):
+            following = react(self.cfds[key], self._circumstances())
+            if not following:
+                return
+            for event in following:
+                self._fold(key, event, None)
+        raise AssertionError(f"CFD {key} does not come to rest")
+
+    def _fold(self, key: CfdId, event: e.CfdEvent, packed: bytes | None) -> None:
+        cfd = self.cfds[key]
+        if not legal(cfd.phase, event):
+            raise AssertionError(f"{type(event).__name__} is not legal in {type(cfd.phase).__name__}")
+        if isinstance(event, e.RolloverPrepared):
+            self.keep(event.announcements)
+        self.cfds[key] = fold(cfd, event)
+        self.events.append(Recorded(key, cfd.version + 1, event, packed))
+        if isinstance(event, e.RevisionRevoked):
+            self.effects.append(f.DropRevision(key, event.number))
+
+    def owed(self, cfd: Cfd) -> tuple[f.Effect, ...]:
+        """What this CFD owes the world now."""
+        return owed(cfd, self.at())
+
+    def at(self) -> Now:
+        return Now(tip=self.tip, now=self.now, deadlines=self.policy.deadlines, max_fee_rate=self.policy.max_fee_rate)
+
+    def _circumstances(self) -> Circumstances:
+        return Circumstances(
+            tip=self.tip,
+            now=self.now,
+            deadlines=self.policy.deadlines,
+            max_fee_rate=self.policy.max_fee_rate,
+            keychain=self.settings.keychain,
+        )
+
+    # --- looking up ----------------------------------------------------------------------------------------------
 
     def cfd(self, key: CfdId) -> Cfd:
         if key not in self.cfds:
             raise RuleViolation(f"no CFD {key}")
         return self.cfds[key]
 
-    def keys(self, key: CfdId) -> CfdKeys:
-        return self.settings.keychain.cfd_keys(key, FIRST_REVISION)
+    def keys(self, key: CfdId, number: int) -> CfdKeys:
+        return self.settings.keychain.cfd_keys(key, number)

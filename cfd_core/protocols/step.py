@@ -8,6 +8,7 @@ from attrs import frozen
 from cfd_core.effects import Effect
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.inputs import Message
+from cfd_core.values import words_of
 
 State = TypeVar("State")
 Outcome = TypeVar("Outcome")
@@ -37,8 +38,3 @@ def take(handlers: Handlers, law: Transitions, state: Any, arrived: Any) -> Any:
     if type(step.state) not in law[type(state), type(arrived)]:
         raise AssertionError(f"{type(state).__name__} may not lead to {type(step.state).__name__}")
     return step
-
-
-def words_of(state: object) -> str:
-    """A class name as words: `AwaitingParams` is "awaiting params"."""
-    return "".join(" " + c.lower() if c.isupper() else c for c in type(state).__name__).strip()

@@ -146,6 +146,8 @@ def _announcement_out(announcement: Announcement) -> dict[str, Any]:
 
 
 def _announcement_in(data: Any, _type: Any) -> Announcement:
+    if isinstance(data, Announcement):
+        return data  # resolved by reference already
     if type(data) is not dict or set(data) != {"dialect", "oracle_key", "signature_status", "raw"}:
         raise DecodeError("not an announcement")
     dialect = Dialect(data["dialect"])

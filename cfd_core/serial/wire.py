@@ -9,6 +9,8 @@ from cfd_core.cfd.offer import Offer
 from cfd_core.errors import DecodeError
 from cfd_core.inputs import Message
 from cfd_core.protocols.contract_setup import messages as m
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.protocols.settlement import messages as t
 from cfd_core.serial.conversion import decode_object, encode_object, structure, unstructure
 
 MAX_MESSAGE: Final = 1024 * 1024
@@ -19,6 +21,18 @@ _VERSION: Final = 1
 _OFFERS: Final = "offers"
 
 _NAMES: Final[dict[type[Message], str]] = {
+    r.Propose: "rollover-propose",
+    r.Accept: "rollover-accept",
+    r.Reject: "rollover-reject",
+    r.Points: "rollover-points",
+    r.Agreement: "rollover-agreement",
+    r.Exits: "rollover-exits",
+    r.CommitSignature: "commit-signature",
+    r.Revocation: "revocation",
+    t.Propose: "settle-propose",
+    t.Accept: "settle-accept",
+    t.Reject: "settle-reject",
+    t.CloseSignature: "close-signature",
     m.Order: "order",
     m.Accept: "accept",
     m.Reject: "reject",

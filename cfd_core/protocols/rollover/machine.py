@@ -134,6 +134,8 @@ def _revision(rollover: s.Rollover, terms: m.Terms) -> RevisionTerms:
         settlement=terms.settlement,
         liquidations=terms.liquidations,
         long_pays_short=live.revision.long_pays_short + funding,
+        funding_rate=terms.funding_rate,
+        hours=terms.hours,
     )
 
 
