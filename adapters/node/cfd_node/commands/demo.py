@@ -99,6 +99,7 @@ def demo(
             funding_rate=funding_rate,
             event=RecordedEvent.read(event),
         )
+        plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
         chain, control = _control(plan, electrum, bitcoind)
         report = asyncio.run(_run(plan, chain, control, lambda line: console.print(line, style="dim", soft_wrap=True)))
     except EXPECTED as error:
@@ -124,7 +125,6 @@ def _control(
 
 async def _run(plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say) -> Report:
     begun = time.monotonic()
-    plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
     with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
         async with control as running:
             finished = await Story(plan, running, Path(folder), say).run()
