@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import bdkpython as bdk
 from embit import base58
 
+from cfd_core.bitcoin.scripts import dust_limit
 from cfd_core.bitcoin.transaction import MAX_MONEY
 from cfd_core.values import MAX_FEE_RATE, Network, OutPoint, Sats, Secret, Txid
 from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError
@@ -26,6 +27,10 @@ _NETWORKS: Final = {
 _LOCK_SCRIPT: Final = bytes.fromhex("0020") + bytes(32)
 _CHANGE_SCRIPT: Final = bytes.fromhex("0014") + bytes(20)
 """Stand-ins while coins are chosen: only their lengths matter."""
+SELECTION_VSIZE: Final = 53
+"""What `select` allows for beside the coins: a transaction without inputs, and the output to the lock script."""
+SELECTION_LEAST: Final = dust_limit(_LOCK_SCRIPT)
+"""The least amount that `select` takes, in sats."""
 _MAIN_MASTER: Final = bytes.fromhex("0488ade4") + bytes(9)
 _TEST_MASTER: Final = bytes.fromhex("04358394") + bytes(9)
 """BIP 32: version (xprv, tprv), then depth, parent fingerprint and child number, all zero for a master key."""
