@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embit.psbt import PSBT
+from embit.script import Witness
+
 from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.bitcoin import scripts
@@ -21,7 +24,15 @@ from cfd_core.crypto import secp
 from cfd_core.crypto.keys import Keychain
 from cfd_core.crypto.secp import public_key
 from cfd_core.engine import Engine, Policy, Settings
-from cfd_core.oracle import Announcement, Dialect, OracleKeys, read_announcement, read_recorded_event
+from cfd_core.oracle import (
+    Announcement,
+    Dialect,
+    OracleKeys,
+    read_announcement,
+    read_attestation,
+    read_recorded_event,
+)
+from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.serial import stored, wire
 from cfd_core.values import (
     FeeRate,
@@ -37,8 +48,6 @@ from cfd_core.values import (
     Timestamp,
     Txid,
 )
-from embit.psbt import PSBT
-from embit.script import Witness
 
 VECTOR = Path(__file__).parents[2] / "vectors" / "olivia_bxbt_2021-10-04T22.json"
 OLIVIA = OracleKeys(bytes.fromhex("ddd4636845a90185991826be5a494cde9f4a6947b1727217afedc6292fa4caf7"), None)
@@ -48,6 +57,7 @@ MAKER, TAKER = PeerId("SHA256:maker"), PeerId("SHA256:taker")
 
 def recorded_event() -> tuple[Announcement, bytes]:
     announcement, attestation = read_recorded_event(VECTOR.read_bytes())
+    assert attestation is not None
     return read_announcement(Dialect.OLIVIA_V1, announcement, OLIVIA), attestation
 
 
@@ -114,6 +124,12 @@ class Wallet:
         return i.LockInputsSigned(effect.cfd_id, psbt.serialize())
 
 
+def contents(engine: Engine) -> list[Any]:
+    """Everything an engine holds, in containers of its own."""
+    maps = (engine.cfds, engine.offers, engine.market, engine.announcements, engine.runs)
+    return [*(tuple(x.items()) for x in maps), engine.offers_version, engine.tip]
+
+
 class Node:
     """An engine with a store of its own and a list of what it wants done."""
 
@@ -131,13 +147,20 @@ class Node:
         self.input_problems: tuple[str, ...] = ()
 
     def give(self, happened: Any, now: Timestamp = NOW) -> None:
+        """One turn: store, then queue what is to be done. What no turn may do is checked at each."""
+        before = contents(self.engine)
         step = self.engine.handle(happened, now)
+        assert contents(self.engine) == before, "the engine itself never changes"
         for recorded in step.events:
             self.log.append(recorded)
+            assert recorded.version == sum(r.stream == recorded.stream for r in self.log), "no gap in a stream"
             revision = stored.to_revision(recorded)
             if revision is not None:
                 self.revisions[revision.cfd_id, revision.revision] = revision.data
         self.engine = step.engine
+        for effect in step.effects:
+            if isinstance(effect, f.SendMessage) and isinstance(effect.message, m.LockSignatures):
+                assert "LockSigned" in self.event_names(), "stored before it is sent"
         self.todo.extend(step.effects)
 
     def restart(self) -> None:
@@ -145,6 +168,7 @@ class Node:
         events = [(r.stream, stored.from_stored(stored.to_stored(r))) for r in self.log]
         self.engine = Engine.load(self.settings, events)
         self.todo.clear()
+        self.give(i.AnnouncementReceived(recorded_event()[0]))
         self.give(i.NodeStarted())
         self.todo.extend(self.engine.resume(NOW))
 
@@ -153,8 +177,16 @@ class Node:
         (cfd,) = self.engine.cfds.values()
         return cfd
 
+    @property
+    def phase(self) -> Any:
+        return self.cfd.phase
+
     def event_names(self) -> list[str]:
         return [type(r.event).__name__ for r in self.log]
+
+    def sent(self, kind: type) -> bool:
+        """Whether a message of this kind has left."""
+        return any(isinstance(x, f.SendMessage) and isinstance(x.message, kind) for x in self.done)
 
 
 class Pair:
@@ -164,7 +196,8 @@ class Pair:
         self.announcement, self.attestation = recorded_event()
         self.maker, self.taker = Node(Role.MAKER, maker_policy), Node(Role.TAKER)
         self.streams: dict[tuple[PeerId, RunId], tuple[Node, RunId]] = {}
-        self.wire: deque[tuple[Node, RunId, bytes]] = deque()
+        self.wire: deque[tuple[Node, RunId, bytes | None]] = deque()
+        """What is on its way; None is the end of the stream."""
         self.broadcasts: dict[str, Transaction] = {}
         self.watched: dict[OutPoint, bytes] = {}
         self.tamper: Callable[[Node, bytes], bytes | None] = lambda _to, raw: raw
@@ -193,8 +226,10 @@ class Pair:
                 return True
         if self.wire:
             to, run, raw = self.wire.popleft()
-            altered = self.tamper(to, raw)
-            if altered is not None:
+            if raw is None:
+                self.streams.pop((to.peer, run), None)
+                to.give(i.StreamClosed(run, "the stream was closed"))
+            elif (altered := self.tamper(to, raw)) is not None:
                 self.deliver(to, run, altered)
             return True
         return False
@@ -218,6 +253,8 @@ class Pair:
             case f.SendMessage(run, message):
                 if (node.peer, run) in self.streams:
                     self.wire.append((*self.streams[node.peer, run], wire.encode_message(message)))
+            case f.CloseStream(run):
+                self.close(node, run)
             case f.ReserveCoins():
                 node.give(node.wallet.reserve(effect))
             case f.ReleaseCoins(key):
@@ -239,6 +276,35 @@ class Pair:
             case _:
                 pass
 
+    def close(self, node: Node, run: RunId) -> None:
+        if (far := self.streams.pop((node.peer, run), None)) is not None:
+            self.wire.append((*far, None))
+
+    def restart(self, node: Node) -> None:
+        """The node's process dies and comes back; its streams are cut, and what was on its way to it is lost."""
+        self.wire = deque(item for item in self.wire if item[0] is not node)
+        for peer, run in list(self.streams):
+            if peer == node.peer:
+                self.close(node, run)
+        node.restart()
+
+    def fire_timers(self, after: int = 60) -> None:
+        for node in (self.maker, self.taker):
+            node.give(i.TimerFired(), Timestamp(NOW + after))
+        self.run()
+
+    def alter(self, to: Node, kind: type[Any], change: Callable[[Any], Any]) -> None:
+        """Change messages of a kind on their way to `to`; a change to None loses them."""
+
+        def tamper(receiver: Node, raw: bytes) -> bytes | None:
+            message = wire.decode_message(raw)
+            if receiver is not to or not isinstance(message, kind):
+                return raw
+            changed = change(message)
+            return changed if changed is None or isinstance(changed, bytes) else wire.encode_message(changed)
+
+        self.tamper = tamper
+
     def both(self, happened: Any, now: Timestamp = NOW) -> None:
         self.maker.give(happened, now)
         self.taker.give(happened, now)
@@ -250,9 +316,47 @@ class Pair:
 
     @property
     def draft(self) -> Any:
-        held = self.taker.cfd.held
+        return self.draft_of(self.taker)
+
+    def draft_of(self, node: Node) -> Any:
+        held = node.cfd.held
         assert held is not None
         return held.dlc.draft
+
+
+def enforceable(node: Node, cfd: Cfd, accepts: Callable[..., bool]) -> None:
+    """From the stored bytes alone, this side can publish, settle and refund under Core's rules."""
+    assert cfd.held is not None
+    dlc, keys = cfd.held.dlc, node.settings.keychain.cfd_keys(cfd.id, 0)
+    draft = dlc.draft
+    announcement, raw = recorded_event()
+    packed = node.revisions[cfd.id, dlc.revision]
+    cet, _ = dlc.sign_cet(keys, read_attestation(announcement, raw), packed)
+    assert accepts(dlc.sign_commit(keys), draft.lock.outputs[:1])
+    assert accepts(cet, draft.commit.outputs[:1])
+    assert accepts(dlc.sign_refund(keys), draft.commit.outputs[:1])
+    if cfd.held.lock:
+        assert accepts(Transaction.parse(cfd.held.lock), draft.lock_spent)
+
+
+@pytest.fixture(scope="session")
+def audit(accepts: Callable[..., bool]) -> Callable[[Pair], None]:
+    """What must hold on both sides once nobody has anything to say any more."""
+
+    def check(pair: Pair) -> None:
+        for node in (pair.maker, pair.taker):
+            assert not node.engine.runs, "every run has ended"
+            events = [(r.stream, stored.from_stored(stored.to_stored(r))) for r in node.log]
+            assert Engine.load(node.settings, events).cfds == node.engine.cfds, "the log says the same"
+            for cfd in node.engine.cfds.values():
+                if cfd.held is None:
+                    assert cfd.ended
+                    assert not node.sent(m.LockSignatures), "no lock signature of ours is out"
+                    assert cfd.id not in node.wallet.reserved, "the coins are free"
+                else:
+                    enforceable(node, cfd, accepts)
+
+    return check
 
 
 @pytest.fixture
@@ -260,9 +364,15 @@ def pair() -> Pair:
     return Pair()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pair() -> type[Pair]:
     return Pair
+
+
+@pytest.fixture
+def quick() -> Pair:
+    """A pair whose contracts have few CETs, for tests that set up many."""
+    return Pair(tolerance=Decimal("0.05"))
 
 
 @pytest.fixture
