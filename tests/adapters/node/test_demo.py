@@ -60,10 +60,17 @@ def report() -> dict[str, Any]:
     return found
 
 
+def tell(request: pytest.FixtureRequest, report: dict[str, Any]) -> None:
+    """Time and memory, for who reads the results (at most 15 s and 400 MB are promised); no test fails on a clock."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    request.node.user_properties += [("seconds", report["seconds"]), ("peak_memory_mb", peak)]
+    print(f"{report['chain']}: {report['seconds']} s, at most {peak} MB")
+
+
 # --- what it must show -----------------------------------------------------------------------------------------------
 
 
-def test_the_promised_keys(report: dict[str, Any], record_property: Any) -> None:
+def test_the_promised_keys(report: dict[str, Any], request: pytest.FixtureRequest) -> None:
     promised = {"chain", "contract", "attested_price", "pool", "parties", "cets", "transactions", "seconds"}
     assert promised <= report.keys()
     wanted = {"price", "quantity", "position", "long_leverage", "short_leverage", "tolerance", "digits"}
@@ -73,8 +80,7 @@ def test_the_promised_keys(report: dict[str, Any], record_property: Any) -> None
         assert {"position", "margin", "payout", "exact_payout"} <= party.keys()
     for shown in report["transactions"]:
         assert shown.keys() == {"kind", "txid", "hex", "vsize", "fee", "height"}
-    record_property("seconds", report["seconds"])
-    record_property("peak_memory_mb", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+    tell(request, report)
 
 
 def test_the_default_contract(report: dict[str, Any]) -> None:
@@ -391,7 +397,7 @@ def test_an_unreachable_electrum_server(bitcoind: HTTPServer) -> None:
 
 
 @pytest.mark.realnode
-def test_a_real_node_makes_the_same_contract(report: dict[str, Any], record_property: Any) -> None:
+def test_a_real_node_makes_the_same_contract(report: dict[str, Any], request: pytest.FixtureRequest) -> None:
     if os.environ.get("CFD_REALNODE") != "1":
         pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
     try:
@@ -406,11 +412,8 @@ def test_a_real_node_makes_the_same_contract(report: dict[str, Any], record_prop
     assert real["chain"] == "bitcoind (regtest)"
     for key in ("contract", "attested_price", "pool", "cets"):
         assert real[key] == report[key]
-    for role, party in report["parties"].items():
-        assert {**real["parties"][role], "put_in": 0} == {**party, "put_in": 0}
-        assert real["parties"][role]["put_in"] == party["put_in"]
-    assert [(s["kind"], s["vsize"], s["fee"]) for s in real["transactions"]] == [
-        (s["kind"], s["vsize"], s["fee"]) for s in report["transactions"]
-    ]
-    record_property("seconds", real["seconds"])
-    record_property("peak_memory_mb", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+    assert real["parties"] == report["parties"]
+    # not the sizes: a signature in DER may be a byte shorter
+    kinds_and_fees = [[(s["kind"], s["fee"]) for s in found["transactions"]] for found in (real, report)]
+    assert kinds_and_fees[0] == kinds_and_fees[1]
+    tell(request, real)
