@@ -4,13 +4,13 @@ Nothing is durable in BDK before `persist`; every method here persists before it
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
 import bdkpython as bdk
 from embit import base58
 
-from cfd_core.bitcoin.scripts import dust_limit
 from cfd_core.bitcoin.transaction import MAX_MONEY
 from cfd_core.values import MAX_FEE_RATE, Network, OutPoint, Sats, Secret, Txid
 from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError
@@ -18,6 +18,7 @@ from cfd_wallet.values import Coin
 
 STOP_GAP: Final = 50
 BATCH: Final = 20
+COINBASE_MATURITY: Final = 100
 _NETWORKS: Final = {
     Network.REGTEST: bdk.Network.REGTEST,
     Network.SIGNET: bdk.Network.SIGNET,
@@ -27,10 +28,6 @@ _NETWORKS: Final = {
 _LOCK_SCRIPT: Final = bytes.fromhex("0020") + bytes(32)
 _CHANGE_SCRIPT: Final = bytes.fromhex("0014") + bytes(20)
 """Stand-ins while coins are chosen: only their lengths matter."""
-SELECTION_VSIZE: Final = 53
-"""What `select` allows for beside the coins: a transaction without inputs, and the output to the lock script."""
-SELECTION_LEAST: Final = dust_limit(_LOCK_SCRIPT)
-"""The least amount that `select` takes, in sats."""
 _MAIN_MASTER: Final = bytes.fromhex("0488ade4") + bytes(9)
 _TEST_MASTER: Final = bytes.fromhex("04358394") + bytes(9)
 """BIP 32: version (xprv, tprv), then depth, parent fingerprint and child number, all zero for a master key."""
@@ -139,6 +136,21 @@ class OpenWallet:
         except bdk.CreateTxError as error:
             raise WalletError(f"no coins can be chosen: {_named(error)}") from error
         return tuple(self.coin(OutPoint.parse(text)) for text in _input_outpoints(selected))
+
+    def largest_first(self, taken: set[OutPoint]) -> Iterator[Coin]:
+        """Confirmed coins that can be spent now, none of `taken`."""
+        confirmed = (output for output in self._wallet.list_unspent() if output.chain_position.is_confirmed())
+        free = [output for output in confirmed if _outpoint(output.outpoint) not in taken]
+        for output in sorted(free, key=lambda each: (-each.txout.value.to_sat(), str(_outpoint(each.outpoint)))):
+            if self._mature(output):
+                yield self.coin(_outpoint(output.outpoint))
+
+    def _mature(self, output: Any) -> bool:
+        depth = (
+            self._wallet.latest_checkpoint().height + 1 - output.chain_position.confirmation_block_time.block_id.height
+        )
+        known = self._wallet.get_tx(output.outpoint.txid)
+        return depth >= COINBASE_MATURITY or not known.transaction.is_coinbase()
 
     def coin(self, outpoint: OutPoint) -> Coin:
         known = self._wallet.get_tx(bdk.Txid.from_string(outpoint.txid))

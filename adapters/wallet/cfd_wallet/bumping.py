@@ -103,13 +103,6 @@ class Wish:
         """How many sats `coins` and the parent's output fall short of the fee and the smallest output; <= 0: none."""
         return self.fee(coins) + DUST - self._brought(coins)
 
-    def rate_per_coin(self) -> int:
-        """The most, in sat/vB, by which one more coin raises the fee."""
-        if self.last is None:
-            return self.rate
-        replaced = Transaction.parse(self.last.child).vsize
-        return min(MAX_FEE_RATE, max(self.rate, self.last.fee // replaced + 1))
-
     def child(self, coins: Sequence[Coin], script: bytes, wallet: OpenWallet) -> Bump:
         """The signed child: all that is left goes to `script`."""
         fee = self.fee(coins)

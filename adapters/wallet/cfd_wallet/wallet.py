@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cfd_core.values import Network, Sats, Secret
 from cfd_wallet import signing
-from cfd_wallet.bdk import SELECTION_LEAST, SELECTION_VSIZE, ElectrumLink, OpenWallet
+from cfd_wallet.bdk import ElectrumLink, OpenWallet
 from cfd_wallet.bumping import Parent, Wish
 from cfd_wallet.entries import Entry
-from cfd_wallet.errors import SyncFailed, WalletError, WalletStopped
+from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError, WalletStopped
 from cfd_wallet.reservations import ReservationBook
 from cfd_wallet.values import Balance, Coin, Health, Reservation, State
 from cfd_wallet.worker import Worker
@@ -55,15 +55,18 @@ class _Running:
         return made.child
 
     def _fund(self, wish: Wish) -> tuple[Coin, ...]:
-        """The last child's coins, and as many more as it takes."""
-        coins, per_coin = wish.coins, wish.rate_per_coin()
-        missing = wish.missing(coins)
-        amount = max(SELECTION_LEAST, missing - per_coin * SELECTION_VSIZE)
-        taken = self.book.outpoints() | {wish.parent.outpoint}
-        while missing > 0:  # the second turn only if rounding or the cap on the rate left a little open
-            coins = (*wish.coins, *self.wallet.select(Sats(amount), per_coin, taken))
+        """The last child's coins, and as many more as it takes.
+
+        Not `select`: it prices a payment that the child has not, and would refuse bumps that can just be paid.
+        """
+        coins, missing, added = wish.coins, wish.missing(wish.coins), 0
+        free = self.wallet.largest_first(self.book.outpoints() | {wish.parent.outpoint})
+        while missing > 0:
+            more = next(free, None)
+            if more is None or wish.missing((*coins, more)) >= missing:  # the rest costs more than it brings
+                raise InsufficientFunds(added + missing, added)
+            coins, added = (*coins, more), added + more.sats
             missing = wish.missing(coins)
-            amount += missing
         return coins
 
     def sign(self, reservation_id: str, psbt: bytes | str) -> bytes:

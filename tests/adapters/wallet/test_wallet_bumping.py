@@ -342,3 +342,33 @@ async def test_the_chain_refuses_what_pays_too_little(control: ChainControl, ric
     await control.broadcast(high)
     with pytest.raises(Rejected, match="insufficient fee"):
         await control.broadcast(low)
+
+
+async def test_coins_that_cost_more_than_they_bring_are_left(open_wallet: Any, fund: Any) -> None:
+    alice, bob = await open_wallet("alice"), await open_wallet("bob")
+    await fund(alice, 2_000, 1_000)
+    await fund(bob, 100_000)
+    parent = await parent_from(bob, ANCHOR)
+    with pytest.raises(InsufficientFunds) as caught:
+        await alice.bump("commit", parent.raw, VOUT, parent.fee, 100)
+    assert caught.value.available == 0
+    await fund(alice, 60_000)
+    raw = await alice.bump("commit", parent.raw, VOUT, parent.fee, 100)
+    assert len(Transaction.parse(raw).inputs) == 2
+    assert (await alice.balance()).reserved == 60_000
+
+
+async def test_a_coinbase_pays_when_it_is_mature(chain: Any, open_wallet: Any, fund: Any) -> None:
+    alice, bob = await open_wallet("alice"), await open_wallet("bob")
+    await fund(bob, 100_000)
+    parent = await parent_from(bob, ANCHOR)
+    chain.mine(1, await alice.script())
+    chain.submit_transaction(parent.raw)
+    chain.mine(98)
+    await alice.sync()
+    with pytest.raises(InsufficientFunds):
+        await alice.bump("commit", parent.raw, VOUT, parent.fee, 20)
+    chain.mine()
+    await alice.sync()
+    raw = await alice.bump("commit", parent.raw, VOUT, parent.fee, 20)
+    chain.submit_transaction(raw)
