@@ -372,3 +372,33 @@ async def test_a_coinbase_pays_when_it_is_mature(chain: Any, open_wallet: Any, f
     await alice.sync()
     raw = await alice.bump("commit", parent.raw, VOUT, parent.fee, 20)
     chain.submit_transaction(raw)
+
+
+async def test_a_bigger_replacement_pays_a_higher_rate_than_the_last(control: ChainControl, rich: Any) -> None:
+    parent = await anchored(rich)
+    probe = Transaction.parse(await (await rich(60_000)).bump("probe", parent.raw, VOUT, parent.fee, 20))
+    just_enough = 60_000 - probe.outputs[0].sats + 300
+    alice = await rich(just_enough, 5_000)
+    await control.broadcast(parent.raw)
+    first = Transaction.parse(await alice.bump("commit", parent.raw, VOUT, parent.fee, 20))
+    assert len(first.inputs) == 2
+    await control.broadcast(first.serialize())
+    second = Transaction.parse(await alice.bump("commit", parent.raw, VOUT, parent.fee, 21))
+    assert len(second.inputs) == 3
+    fees = parent.child_fee(first, [just_enough]), parent.child_fee(second, [just_enough, 5_000])
+    assert parent.rate_with(second, [just_enough, 5_000]) > 22  # more than was asked: the rate of the last binds
+    assert fees[1] / second.vsize > fees[0] / first.vsize
+    assert await control.broadcast(second.serialize()) == second.txid
+
+
+async def test_a_replacement_pays_for_its_own_relay(control: ChainControl, rich: Any) -> None:
+    alice, parent = await rich(60_000), await anchored(rich)
+    await control.broadcast(parent.raw)
+    first = Transaction.parse(await alice.bump("commit", parent.raw, VOUT, Sats(1_000_000), 5))
+    await control.broadcast(first.serialize())
+    size = parent.child_fee(first, [60_000])  # at 1 sat/vB
+    # a parent of which the child at 6 sat/vB needs to pay one sat more than the last
+    fee = Sats(6 * (parent.tx.vsize + size) - size - 1)
+    second = Transaction.parse(await alice.bump("commit", parent.raw, VOUT, fee, 6))
+    assert parent.child_fee(second, [60_000]) == 2 * size
+    assert await control.broadcast(second.serialize()) == second.txid
