@@ -73,12 +73,12 @@ class Offer:
             raise RuleViolation(f"the offer has no price for going {position.value}")
         if not self.min_quantity <= quantity <= self.max_quantity:
             raise RuleViolation(
-                f"quantity {quantity} is outside the offer's {self.min_quantity:,} to {self.max_quantity:,}"
+                f"quantity {quantity!s:.20} is outside the offer's {self.min_quantity:,} to {self.max_quantity:,}"
             )
         if quantity % self.lot:
             raise RuleViolation(f"quantity {quantity} is not a multiple of the lot of {self.lot}")
         if leverage not in self.leverages:
-            raise RuleViolation(f"leverage {leverage} is not among the offer's {_listed(self.leverages)}")
+            raise RuleViolation(f"leverage {leverage!s:.20} is not among the offer's {_listed(self.leverages)}")
         return self._terms(position, quantity, leverage)
 
     def _terms(self, position: Position, quantity: int, leverage: int) -> ContractTerms:

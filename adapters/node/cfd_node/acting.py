@@ -7,14 +7,14 @@ from typing import assert_never
 import structlog
 from cfd_electrum import BroadcastRejected, Disconnected, ElectrumChain, ElectrumError
 from cfd_network import Stream
-from cfd_oracle import OracleClient, OracleError
 from cfd_store import EventStore, StoreError
 from cfd_wallet import BdkWallet, WalletError
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.errors import DecodeError, PeerViolation
-from cfd_core.values import EventId, PeerId
+from cfd_core.values import PeerId
+from cfd_node.announcements import Announcements
 from cfd_node.attestations import AttestationPoller
 from cfd_node.jobs import JobRunner
 from cfd_node.pump import Pump
@@ -36,13 +36,13 @@ class Acting:
         chain: ElectrumChain,
         wallet: BdkWallet,
         store: EventStore,
-        oracle: OracleClient,
+        announcements: Announcements,
         poller: AttestationPoller,
         jobs: JobRunner,
         open_stream: Callable[[PeerId, str], Awaitable[Stream]],
     ) -> None:
         self._pump, self._sessions, self._chain, self._wallet = pump, sessions, chain, wallet
-        self._store, self._oracle, self._poller, self._jobs = store, oracle, poller, jobs
+        self._store, self._announcements, self._poller, self._jobs = store, announcements, poller, jobs
         self._open_stream = open_stream
 
     def run(self, effect: f.Effect) -> None:
@@ -62,8 +62,8 @@ class Acting:
                 self._pump.spawn(self._load(effect), "load revision")
             case f.ReserveCoins():
                 self._pump.spawn(self._reserve(effect), "reserve coins")
-            case f.ReleaseCoins():
-                self._pump.spawn(self._release(effect), "release coins")
+            case f.ReleaseCoins(key):
+                self._pump.spawn(self.release(key), "release coins")
             case f.SignLock():
                 self._pump.spawn(self._sign_lock(effect), "sign lock")
             case f.CheckInputs():
@@ -75,18 +75,9 @@ class Acting:
             case f.BroadcastTx():
                 self._pump.spawn(self._broadcast(effect), "broadcast")
             case f.FetchAnnouncement(event):
-                self._pump.spawn(self.fetch_announcement(event), "fetch announcement")
+                self._announcements.fetch(event)
             case _:
                 assert_never(effect)
-
-    async def fetch_announcement(self, event: EventId) -> None:
-        """Get an announcement into the engine, or log why not."""
-        try:
-            announcement = await self._oracle.announcement(event)
-        except OracleError as error:
-            log.warning("no announcement", oracle_event=event, reason=str(error))
-        else:
-            self._pump.give(i.AnnouncementReceived(announcement))
 
     async def _load(self, effect: f.LoadRevision) -> None:
         try:
@@ -105,8 +96,12 @@ class Acting:
         coins = tuple(i.Coin(coin.outpoint, coin.previous_tx) for coin in reserved.coins)
         self._pump.give(i.CoinsReserved(effect.cfd_id, coins, reserved.change_script, reserved.payout_script))
 
-    async def _release(self, effect: f.ReleaseCoins) -> None:
-        await self._wallet.release(effect.cfd_id)
+    async def release(self, cfd: str) -> None:
+        """Give a CFD's coins back; if that fails, the next start of the node does it."""
+        try:
+            await self._wallet.release(cfd)
+        except WalletError as error:
+            log.warning("coins not released yet", cfd=cfd, reason=str(error))
 
     async def _sign_lock(self, effect: f.SignLock) -> None:
         try:

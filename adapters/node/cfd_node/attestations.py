@@ -5,6 +5,7 @@ import random
 
 import structlog
 from cfd_oracle import NotYet, OracleClient, OracleError
+from cfd_store import StoreError
 
 from cfd_core.errors import DecodeError, PeerViolation
 from cfd_core.inputs import AttestationReceived
@@ -48,7 +49,7 @@ class AttestationPoller:
             self._pump.give(AttestationReceived(event, raw))
         except NotYet:
             self.trouble = f"{event} is not attested yet"
-        except (OracleError, PeerViolation, DecodeError) as error:
+        except (OracleError, PeerViolation, DecodeError, StoreError) as error:
             self.trouble = str(error)
             log.warning("no attestation", oracle_event=event, reason=str(error))
         else:

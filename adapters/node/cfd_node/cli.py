@@ -1,30 +1,51 @@
 """The command line `cfd`."""
 
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
-import structlog
 
 from cfd_node.commands.demo import demo
 from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
+from cfd_node.logs import configure_logs
 
 
-@click.group()
+class _OneLine(click.Group):
+    """Says in one line what is wrong with a command line, as with everything else; --help is where the usage is."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _one_line():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+class _WrongUse(click.ClickException):
+    exit_code = click.UsageError.exit_code
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise _WrongUse(" ".join(error.format_message().split())) from error
+
+
+@click.group(cls=_OneLine)
 @click.version_option(package_name="cfd-node")
 @click.option("-v", "--verbose", is_flag=True, help="Show the nodes' logs on standard error.")
 def main(verbose: bool) -> None:
     """Non-custodial bitcoin CFDs, settled by discreet log contracts."""
-    level = logging.INFO if verbose else logging.ERROR
-    # locals in a traceback could be keys: only the plain one is shown
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso"), plain],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=click.get_text_stream("stderr")),
-    )
-    # AsyncSSH logs text that peers chose
-    logging.getLogger("asyncssh").setLevel(logging.ERROR)
+    configure_logs(logging.INFO if verbose else logging.ERROR, sys.stderr)
 
 
 main.add_command(demo)

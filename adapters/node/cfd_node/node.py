@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import AsyncExitStack, ExitStack, closing
 from enum import Enum
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from cfd_core.protocols.contract_setup.messages import PROTOCOL as SETUP_PROTOCO
 from cfd_core.serial.wire import OFFERS_PROTOCOL
 from cfd_core.values import EventId, Network, PeerId
 from cfd_node.acting import Acting
+from cfd_node.announcements import Announcements
 from cfd_node.attestations import AttestationPoller
 from cfd_node.clock import Clock
+from cfd_node.folder import own_folder
 from cfd_node.jobs import JobRunner
 from cfd_node.offers import OfferStreams
-from cfd_node.pump import Pump
+from cfd_node.pump import RETRY_SECONDS, Pump
 from cfd_node.sessions import Sessions
 
 log = structlog.get_logger()
@@ -75,15 +78,18 @@ class Node:
     """One node. Only its own store can keep it from starting; everything else comes up by itself or says why."""
 
     def __init__(self, config: NodeConfig, clock: Clock) -> None:
-        """Opens the store: the store's own errors, each with what is wrong and what to do."""
+        """Takes the folder and opens the store: `FolderRefused`, the store's own errors, or `DecodeError` for an event
+        of a later release; each says what is wrong, and leaves everything as it was.
+        """
         self.config, self.clock = config, clock
-        config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        transport_key = config.keychain.transport_key()
-        self.transport = SshTransport(transport_key)
+        self.transport = SshTransport(config.keychain.transport_key())
         identity = f"{config.network.value}/{self.transport.local_id}"
-        self.store = SqlStore(sqlite_url(config.folder / "events.sqlite"), identity)
         settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
-        self.pump = Pump(settings, self.store, clock)
+        with ExitStack() as held:
+            held.enter_context(own_folder(config.folder))
+            self.store = held.enter_context(closing(SqlStore(sqlite_url(config.folder / "events.sqlite"), identity)))
+            self.pump = Pump(settings, self.store, clock)
+            self._held = held.pop_all()
         self.chain = ElectrumChain(*config.electrum, network=config.network)
         self.wallet = BdkWallet(
             config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", config.electrum
@@ -92,6 +98,7 @@ class Node:
         self._jobs = JobRunner()
         self._sessions = Sessions(self.pump)
         self._offers = OfferStreams(self.pump, clock)
+        self._announcements = Announcements(self.pump, self.oracle)
         self._poller = AttestationPoller(self.pump, self.oracle, clock, delay=config.attestation_delay, every=5)
         self._links = {
             peer: ReconnectingLink(self.transport, address, peer, random=random.random, clock=clock.now)
@@ -99,6 +106,7 @@ class Node:
         }
         self._acting = self._make_acting()
         self._sync_wanted = asyncio.Event()
+        self._chain_state = ChainState.STOPPED
         self._wallet_problem = ""
         self._listen_problem = ""
 
@@ -109,7 +117,7 @@ class Node:
             chain=self.chain,
             wallet=self.wallet,
             store=self.store,
-            oracle=self.oracle,
+            announcements=self._announcements,
             poller=self._poller,
             jobs=self._jobs,
             open_stream=self._open_stream,
@@ -134,19 +142,24 @@ class Node:
             link.start()
 
     async def stop(self) -> None:
-        """Stop everything, in the order that loses nothing: what is stored is enough to go on."""
-        for link in self._links.values():
-            await link.stop()
-        await self.transport.close()
-        await self.pump.stop()
-        await self.chain.stop()
-        await self.wallet.stop()
-        await self.oracle.close()
-        self._jobs.close()
-        self.store.close()
+        """Stop everything, in the order that loses nothing: what is stored is enough to go on. Call it twice."""
+        async with AsyncExitStack() as last_first:  # each is stopped, whatever the others say
+            last_first.callback(self._held.close)
+            last_first.callback(self._jobs.close)
+            last_first.push_async_callback(self.oracle.close)
+            last_first.push_async_callback(self.wallet.stop)
+            last_first.push_async_callback(self.pump.stop)
+            last_first.push_async_callback(self.chain.stop)
+            last_first.push_async_callback(self.transport.close)
+            for link in self._links.values():
+                last_first.push_async_callback(link.stop)
 
     async def __aenter__(self) -> "Node":
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -160,6 +173,7 @@ class Node:
             log.error("the wallet cannot start", node=self.config.name, reason=str(error))
         else:
             self.pump.spawn(self._keep_synced(), "wallet sync")
+            self.pump.spawn(self._release_forgotten(), "release forgotten coins")
 
     async def _listen(self) -> None:
         if self.config.listen is None:
@@ -181,8 +195,8 @@ class Node:
         return self.pump.give(command)
 
     async def learn_event(self, event: EventId) -> None:
-        """Fetch an event's announcement, before publishing an offer on it."""
-        await self._acting.fetch_announcement(event)
+        """Fetch an event's announcement, before publishing an offer on it. Without success it is not known after."""
+        await self._announcements.learn(event)
 
     @property
     def peer_id(self) -> PeerId:
@@ -195,11 +209,12 @@ class Node:
     def health(self) -> dict[str, SubsystemHealth]:
         """Every subsystem's state and the reason for it."""
         chain, wallet = self.chain.health, self.wallet.health
+        oracle_trouble = self._poller.trouble or self._announcements.trouble
         found = {
-            "store": SubsystemHealth(Level.RUNNING, ""),
+            "store": _level(not self.pump.store_problem, self.pump.store_problem),
             "chain": _level(chain.state is ChainState.RUNNING, chain.reason),
             "wallet": _level(wallet.state.value == "running", self._wallet_problem or wallet.reason),
-            "oracle": _level(not self._poller.trouble, self._poller.trouble),
+            "oracle": _level(not oracle_trouble, oracle_trouble),
             "network": _level(not self._listen_problem, self._listen_problem),
         }
         for peer, link in self._links.items():
@@ -218,12 +233,15 @@ class Node:
         self._sync_wanted.set()
 
     def _on_chain(self, state: ChainState) -> None:
-        if state is ChainState.RUNNING:
+        came_back = state is ChainState.RUNNING and self._chain_state is not state
+        self._chain_state = state
+        if came_back:
+            self._sync_wanted.set()
             self.pump.resume()
 
     def _on_event(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, CfdClosed):
-            self.pump.spawn(self.wallet.release(recorded.stream), "release spent coins")
+            self.pump.spawn(self._acting.release(recorded.stream), "release spent coins")
 
     def _on_connect(self, connection: Connection) -> None:
         if connection.peer in self._links:
@@ -243,6 +261,14 @@ class Node:
                 await self.wallet.sync()
             except WalletError as error:
                 log.info("wallet not synced", node=self.config.name, reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                self._sync_wanted.set()
+
+    async def _release_forgotten(self) -> None:
+        """Give back what a process had no time to give back between storing a CFD's end and releasing its coins."""
+        for cfd in tuple(self.engine.cfds.values()):
+            if cfd.ended:
+                await self._acting.release(cfd.id)
 
 
 def _level(good: bool, reason: str) -> SubsystemHealth:

@@ -1,16 +1,17 @@
 """The pump: take an input, let the engine decide, store, tell, act. Nothing else changes a CFD.
 
 `give` is one synchronous act, so no two inputs ever interleave: events are stored before the next engine is taken
-and before any effect runs; when storing fails, nothing has happened.
+and before any effect runs; when storing fails, nothing has happened. What the lost input would have led to is asked for
+again once the store works (`Engine.resume`), and a protocol run that waited for it ends by its deadline.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from cfd_store import Batch, EventStore
+from cfd_store import Batch, EventStore, StoreError
 
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import Event, Recorded
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 Subscriber = Callable[[Recorded], None]
 RunEffect = Callable[[Effect], None]
 
+RETRY_SECONDS: Final = 5.0
+"""Between two tries of what failed for a reason that may pass."""
+
 
 class Pump:
     """One engine, its store, and those who listen."""
@@ -36,7 +40,11 @@ class Pump:
         self._subscribers: list[Subscriber] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
+        self._stopped = False
         self._changed = asyncio.Event()
+        self.store_problem = ""
+        """Why the store did not take the last events; empty when all is well."""
 
     def start(self, run_effect: RunEffect) -> None:
         """Take up what the last process left: end its protocol runs, and do what is still owed."""
@@ -46,15 +54,15 @@ class Pump:
 
     def resume(self) -> None:
         """Do again whatever is owed: after a start, or when a shell came back."""
-        for effect in self.engine.resume(self._clock.now()):
-            self._run_effect(effect)
+        self._act(self.engine.resume(self._clock.now()))
 
     async def stop(self) -> None:
-        """Stop the timer and the effects under way."""
-        for task in (*self._tasks, *([self._timer] if self._timer else [])):
+        """Stop the timer and the effects under way, and begin no more."""
+        self._stopped = True
+        tasks = {*self._tasks, *(task for task in (self._timer, self._recovery) if task is not None)}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._timer = None
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Hear of each event after it is stored."""
@@ -64,13 +72,11 @@ class Pump:
         """One turn. `RuleViolation` when a command of ours is refused; the store's errors when it cannot store."""
         step = self.engine.handle(happened, self._clock.now())
         if step.events:
-            self._store.append_all(_batches(step.events))
+            self._keep(step.events)
         self.engine = step.engine
         for recorded in step.events:
-            for subscriber in self._subscribers:
-                subscriber(recorded)
-        for effect in step.effects:
-            self._run_effect(effect)
+            self._tell(recorded)
+        self._act(step.effects)
         self._arm_timer()
         self._changed.set()
         self._changed = asyncio.Event()
@@ -82,6 +88,9 @@ class Pump:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run an effect's work in the background; a bug in it is logged and ends only this work."""
+        if self._stopped:
+            work.close()
+            return
         task = asyncio.create_task(self._guard(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -91,23 +100,74 @@ class Pump:
         while not condition(self.engine):
             await self._changed.wait()
 
+    # --- one turn ------------------------------------------------------------------------------------------------
+
+    def _keep(self, events: Sequence[Recorded]) -> None:
+        try:
+            self._store.append_all(_batches(events))
+        except StoreError as error:
+            log.error("the store failed", reason=str(error))
+            self.store_problem = str(error)
+            if not self._stopped and (self._recovery is None or self._recovery.done()):
+                self._recovery = asyncio.create_task(self._recover(), name="store recovery")
+            raise
+        self.store_problem = ""
+
+    def _tell(self, recorded: Recorded) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(recorded)
+            except Exception:
+                log.exception("a subscriber failed", stored_event=type(recorded.event).__name__)
+
+    def _act(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            try:
+                self._run_effect(effect)
+            except Exception:
+                log.exception("an effect did not start", effect=type(effect).__name__)
+
+    # --- in the background ---------------------------------------------------------------------------------------
+
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
             await work
+        except StoreError as error:
+            log.error("effect without result", effect=name, reason=str(error))
         except Exception:
             log.exception("effect failed", effect=name)
+
+    async def _recover(self) -> None:
+        """Wait until the store can be written, then ask again for all that is owed."""
+        while self.store_problem:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                self._store.append_all(())
+            except StoreError as error:
+                self.store_problem = str(error)
+            else:
+                self.store_problem = ""
+        self._recovery = None
+        self.resume()
 
     def _arm_timer(self) -> None:
         if self._timer is not None and not self._timer.done() and self._timer is not asyncio.current_task():
             self._timer.cancel()
         self._timer = None
         deadline = self.engine.deadline
-        if deadline is not None:
+        if deadline is not None and not self._stopped:
             self._timer = asyncio.create_task(self._fire_at(deadline), name="engine timer")
 
     async def _fire_at(self, deadline: float) -> None:
         await self._clock.sleep_until(deadline)
-        self.give(TimerFired())
+        while True:
+            try:
+                self.give(TimerFired())
+            except Exception:
+                log.exception("the timer's turn failed")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
 
 def _batches(events: Sequence[Recorded]) -> list[Batch]:

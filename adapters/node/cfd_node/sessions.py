@@ -59,6 +59,9 @@ class Session:
                 await stream.send(encode_message(message))
             except TransportError:
                 return  # the receiving side tells the engine
+            except RuleViolation as error:
+                stream.abort(f"our own message cannot be sent: {error}")  # and here too
+                return
         await stream.close()
 
 
@@ -80,9 +83,9 @@ class Sessions:
         """A run of a peer: a transport handler."""
         run = RunId(f"in:{next(self._numbers)}:{stream.protocol}")
         session = self._live[run] = Session(run, self._pump)
-        self._pump.give(StreamOpened(run, stream.peer, stream.protocol, secrets.token_bytes(32)))
 
         async def opened() -> Stream:
+            self._pump.give(StreamOpened(run, stream.peer, stream.protocol, secrets.token_bytes(32)))
             return stream
 
         await self._keep(run, session, opened)

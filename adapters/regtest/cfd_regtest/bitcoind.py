@@ -7,11 +7,14 @@ from typing import Any, Final, Self
 import httpx
 from aiorpcx import RPCError, RPCSession, connect_rs
 
-from cfd_core.values import SATS_PER_BTC, Txid
+from cfd_core.errors import DecodeError
+from cfd_core.values import SATS_PER_BTC, Sats, Txid
 from cfd_regtest.blocks import header_hash
-from cfd_regtest.control import FIRST_BLOCKS, as_script
-from cfd_regtest.errors import NodeFailed
+from cfd_regtest.control import FIRST_BLOCKS, as_script, checked_rate
+from cfd_regtest.errors import NodeFailed, Rejected
 from cfd_regtest.ledger import scripthash
+from cfd_regtest.packages import Waiting, reaching
+from cfd_regtest.transactions import parse_tx
 
 WALLET: Final = "cfd-miner"
 POLL_SECONDS: Final = 0.02
@@ -19,6 +22,10 @@ SYNC_SECONDS: Final = 30.0
 RPC_SECONDS: Final = 60.0
 
 _NO_SUCH_WALLET = -18
+_NO_SUCH_TRANSACTION = -5
+_REFUSALS = (-22, -25, -26, -27)
+"""What sendrawtransaction answers for a transaction that is no good: undecodable, missing inputs, rules, confirmed."""
+_ANY_FEE = 0
 
 
 class RpcRefused(NodeFailed):
@@ -26,7 +33,7 @@ class RpcRefused(NodeFailed):
 
     def __init__(self, method: str, code: int, message: str) -> None:
         super().__init__(f"{method}: {code} {message}")
-        self.code = code
+        self.code, self.message = code, message
 
 
 class Rpc:
@@ -72,6 +79,7 @@ class BitcoindControl:
         self._electrum = (electrum_host, electrum_port)
         self._session: RPCSession | None = None
         self._address = ""
+        self._floor = 0
 
     async def __aenter__(self) -> Self:
         try:
@@ -108,8 +116,46 @@ class BitcoindControl:
         return int(await self.rpc.call("getblockcount"))
 
     async def mine(self, count: int = 1) -> None:
-        await self.rpc.call("generatetoaddress", count, self._address)
+        if self._floor:
+            for _ in range(count):
+                await self.rpc.call("generateblock", self._address, await self._paying())
+        else:
+            await self.rpc.call("generatetoaddress", count, self._address)
         await self.wait_synced()
+
+    async def spike(self, rate: int) -> None:
+        self._floor = checked_rate(rate)
+
+    async def broadcast(self, raw: bytes) -> Txid:
+        try:
+            txid = Txid(await self.rpc.call("sendrawtransaction", raw.hex(), _ANY_FEE))
+        except RpcRefused as refusal:
+            raise (Rejected(refusal.message) if refusal.code in _REFUSALS else refusal) from refusal
+        script = next((out.script for out in parse_tx(raw).outputs if not out.script.startswith(b"\x6a")), None)
+        if script is not None:
+            name = scripthash(script)
+            await self._wait(lambda: self._shows(name, txid), f"the Electrum server to show {txid}")
+        return txid
+
+    async def refusal(self, raw: bytes) -> str | None:
+        try:
+            parse_tx(raw)
+        except DecodeError as error:
+            return f"TX decode failed, {error}"
+        (verdict,) = await self.rpc.call("testmempoolaccept", [raw.hex()], _ANY_FEE)
+        reason = None if verdict["allowed"] else str(verdict["reject-reason"])
+        return None if reason == "txn-already-in-mempool" else reason
+
+    async def confirmed(self, txid: Txid) -> int | None:
+        try:
+            known = await self.rpc.call("getrawtransaction", txid, 1)
+        except RpcRefused as refusal:
+            if refusal.code != _NO_SUCH_TRANSACTION:
+                raise
+            return None
+        if not known.get("confirmations"):  # it waits, or its block was replaced
+            return None
+        return int((await self.rpc.call("getblockheader", known["blockhash"]))["height"])
 
     async def fund(self, to: str | bytes, sats: int) -> Txid:
         script = as_script(to)
@@ -136,6 +182,20 @@ class BitcoindControl:
         """Return when the Electrum server's tip is the node's; `NodeFailed` if that takes too long."""
         tip = await self.rpc.call("getbestblockhash")
         await self._wait(lambda: self._has_tip(tip), f"the Electrum server to reach block {tip}")
+
+    async def _paying(self) -> list[Txid]:
+        """What of the node's mempool reaches the floor. The node's own miner takes no floor while it runs."""
+        mempool = await self.rpc.call("getrawmempool", True)
+        waiting = [
+            Waiting(
+                Txid(txid),
+                Sats(round(entry["fees"]["base"] * SATS_PER_BTC)),
+                entry["vsize"],
+                frozenset(Txid(each) for each in entry["depends"]),
+            )
+            for txid, entry in mempool.items()
+        ]
+        return reaching(waiting, self._floor)
 
     async def _open_wallet(self) -> None:
         if WALLET in await self.rpc.call("listwallets"):

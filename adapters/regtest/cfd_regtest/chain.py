@@ -63,6 +63,8 @@ class EmbeddedChain:
         self._nonce = 0
         self._interval = interval
         self._start_time = start_time
+        self.min_block_fee_rate = 0
+        """sat/vB that a transaction, or its package, must pay for a place in a block; the mempool keeps the others."""
 
     def __enter__(self) -> Self:
         return self
@@ -172,12 +174,24 @@ class EmbeddedChain:
         except DecodeError as error:
             raise Rejected(f"TX decode failed, {error}") from error
         with self._lock:
-            present = self._pool.get(tx.txid)
-            if present is not None and present.tx.wtxid == tx.wtxid:
+            if self._present(tx):
                 return tx.txid
             self._enter(tx)
         self._announce(tip_moved=False)
         return tx.txid
+
+    def refusal(self, raw: bytes) -> str | None:
+        """Why `submit_transaction` would raise `Rejected`, or None; changes nothing."""
+        try:
+            tx = parse_tx(raw)
+            with self._lock:
+                if not self._present(tx):
+                    admit(tx, self._ledger, self._pool, self._kernel)
+        except DecodeError as error:
+            return f"TX decode failed, {error}"
+        except Rejected as refusal:
+            return refusal.reason
+        return None
 
     def evict(self, txid: Txid) -> None:
         """Drop an unconfirmed transaction and all that depend on it, as a full mempool would. Unknown ones are fine."""
@@ -274,7 +288,7 @@ class EmbeddedChain:
         return self._ledger.tip_time + self._interval
 
     def _mine_one(self, script: bytes, chosen: list[Tx] | None, time: int | None) -> str:
-        body = fitting(self._pool) if chosen is None else chosen
+        body = fitting(self._pool, self.min_block_fee_rate) if chosen is None else chosen
         when = self._next_time() if time is None else time
         block = self._assemble(self.tip, self.height + 1, when, script, body)
         self._process(block)
@@ -320,6 +334,10 @@ class EmbeddedChain:
                 self._enter(tx)
             except Rejected as refusal:
                 log.info("%s does not return to the mempool: %s", tx.txid, refusal.reason)
+
+    def _present(self, tx: Tx) -> bool:
+        present = self._pool.get(tx.txid)
+        return present is not None and present.tx.wtxid == tx.wtxid
 
     def _enter(self, tx: Tx) -> None:
         admitted = admit(tx, self._ledger, self._pool, self._kernel)

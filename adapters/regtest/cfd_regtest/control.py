@@ -27,7 +27,26 @@ class ChainControl(Protocol):
         ...
 
     async def mine(self, count: int = 1) -> None:
-        """Add blocks; the first confirms what waits in the mempool."""
+        """Add blocks; the first confirms what waits in the mempool and pays what `spike` asks for."""
+        ...
+
+    async def spike(self, rate: int) -> None:
+        """From now on blocks take only transactions that pay `rate` sat/vB, alone or as a package; 0 takes all.
+
+        The mempool still keeps the others. `ValueError` for a negative rate.
+        """
+        ...
+
+    async def broadcast(self, raw: bytes) -> Txid:
+        """Put a transaction into the mempool; the same one again is fine. `Rejected` says why not."""
+        ...
+
+    async def refusal(self, raw: bytes) -> str | None:
+        """Why `broadcast` would be refused now (Bitcoin Core's reject reason first), or None; changes nothing."""
+        ...
+
+    async def confirmed(self, txid: Txid) -> int | None:
+        """The height at which a transaction is confirmed; None while it waits or is unknown."""
         ...
 
     async def fund(self, to: str | bytes, sats: int) -> Txid:
@@ -42,6 +61,13 @@ class ChainControl(Protocol):
 def as_script(to: str | bytes) -> bytes:
     """The output script of an address, or the script itself; `DecodeError` for an address of another network."""
     return script_of_address(to, Network.REGTEST) if isinstance(to, str) else to
+
+
+def checked_rate(rate: int) -> int:
+    """`rate` if blocks can ask for it, else `ValueError`."""
+    if rate < 0:
+        raise ValueError(f"a fee rate of {rate} sat/vB")
+    return rate
 
 
 class EmbeddedControl:
@@ -76,6 +102,18 @@ class EmbeddedControl:
 
     async def mine(self, count: int = 1) -> None:
         self.chain.mine(count)
+
+    async def spike(self, rate: int) -> None:
+        self.chain.min_block_fee_rate = checked_rate(rate)
+
+    async def broadcast(self, raw: bytes) -> Txid:
+        return self.chain.submit_transaction(raw)
+
+    async def refusal(self, raw: bytes) -> str | None:
+        return self.chain.refusal(raw)
+
+    async def confirmed(self, txid: Txid) -> int | None:
+        return self.chain.height_of(txid)
 
     async def fund(self, to: str | bytes, sats: int) -> Txid:
         return self.chain.fund(as_script(to), sats)

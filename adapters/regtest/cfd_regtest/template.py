@@ -6,22 +6,36 @@ from typing import Final
 from cfd_core.values import Sats
 from cfd_regtest.blocks import MAX_BLOCK_WEIGHT
 from cfd_regtest.ledger import Ledger, fee_of
-from cfd_regtest.mempool import Mempool
+from cfd_regtest.mempool import Entry, Mempool
+from cfd_regtest.packages import Waiting, reaching
 from cfd_regtest.transactions import Tx
 
 RESERVED_WEIGHT: Final = 4_000
 """For the header and the coinbase."""
 
 
-def fitting(pool: Mempool) -> list[Tx]:
-    """The mempool's transactions, parents first, as far as they fit into one block."""
+def fitting(pool: Mempool, floor: int = 0) -> list[Tx]:
+    """The mempool's transactions, parents first, as far as they fit into one block and pay `floor` sat/vB.
+
+    A child may pay for its parents: see `packages`.
+    """
+    paying = _paying(pool, floor)
     room, chosen = MAX_BLOCK_WEIGHT - RESERVED_WEIGHT, []
-    for entry in pool.entries():
+    for entry in paying:
         if entry.tx.weight > room:
             break  # what follows may depend on it
         room -= entry.tx.weight
         chosen.append(entry.tx)
     return chosen
+
+
+def _paying(pool: Mempool, floor: int) -> list[Entry]:
+    entries = pool.entries()
+    if floor <= 0:
+        return entries
+    waiting = [Waiting(e.tx.txid, e.fee, e.tx.vsize, frozenset(pool.parents(e.tx))) for e in entries]
+    chosen = set(reaching(waiting, floor))
+    return [entry for entry in entries if entry.tx.txid in chosen]
 
 
 def fees(body: Sequence[Tx], ledger: Ledger) -> Sats:

@@ -4,6 +4,7 @@ Nothing is durable in BDK before `persist`; every method here persists before it
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,6 +18,7 @@ from cfd_wallet.values import Coin
 
 STOP_GAP: Final = 50
 BATCH: Final = 20
+COINBASE_MATURITY: Final = 100
 _NETWORKS: Final = {
     Network.REGTEST: bdk.Network.REGTEST,
     Network.SIGNET: bdk.Network.SIGNET,
@@ -134,6 +136,21 @@ class OpenWallet:
         except bdk.CreateTxError as error:
             raise WalletError(f"no coins can be chosen: {_named(error)}") from error
         return tuple(self.coin(OutPoint.parse(text)) for text in _input_outpoints(selected))
+
+    def largest_first(self, taken: set[OutPoint]) -> Iterator[Coin]:
+        """Confirmed coins that can be spent now, none of `taken`."""
+        confirmed = (output for output in self._wallet.list_unspent() if output.chain_position.is_confirmed())
+        free = [output for output in confirmed if _outpoint(output.outpoint) not in taken]
+        for output in sorted(free, key=lambda each: (-each.txout.value.to_sat(), str(_outpoint(each.outpoint)))):
+            if self._mature(output):
+                yield self.coin(_outpoint(output.outpoint))
+
+    def _mature(self, output: Any) -> bool:
+        depth = (
+            self._wallet.latest_checkpoint().height + 1 - output.chain_position.confirmation_block_time.block_id.height
+        )
+        known = self._wallet.get_tx(output.outpoint.txid)
+        return depth >= COINBASE_MATURITY or not known.transaction.is_coinbase()
 
     def coin(self, outpoint: OutPoint) -> Coin:
         known = self._wallet.get_tx(bdk.Txid.from_string(outpoint.txid))

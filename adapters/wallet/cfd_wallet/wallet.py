@@ -7,9 +7,11 @@ from pathlib import Path
 from cfd_core.values import Network, Sats, Secret
 from cfd_wallet import signing
 from cfd_wallet.bdk import ElectrumLink, OpenWallet
-from cfd_wallet.errors import SyncFailed, WalletError, WalletStopped
-from cfd_wallet.reservations import Entry, ReservationBook
-from cfd_wallet.values import Balance, Health, Reservation, State
+from cfd_wallet.bumping import Parent, Wish
+from cfd_wallet.entries import Entry
+from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError, WalletStopped
+from cfd_wallet.reservations import ReservationBook
+from cfd_wallet.values import Balance, Coin, Health, Reservation, State
 from cfd_wallet.worker import Worker
 
 
@@ -36,6 +38,36 @@ class _Running:
         coins = self.wallet.select(amount, fee_rate, self.book.outpoints())
         change, payout = self.book.spare_scripts() or (self.wallet.script(change=True), self.wallet.script())
         return Reservation(coins, change, payout)
+
+    def bump(self, bump_id: str, parent: Parent, rate: int) -> bytes:
+        last = self.book.bump(bump_id)
+        wish = Wish.checked(parent, rate, last)
+        met = wish.met()
+        if met is not None:
+            return met
+        if last is None and parent.outpoint in self.book.outpoints():
+            raise WalletError(f"{parent.outpoint} is set aside for something else")
+        if not parent.is_anchor and not self.wallet.owns_script(parent.output.script):
+            raise WalletError(f"{parent.outpoint} is neither an anchor nor ours")
+        coins = self._fund(wish)
+        made = wish.child(coins, last.script if last else self.wallet.script(), self.wallet)
+        self.book.put_bump(bump_id, made)
+        return made.child
+
+    def _fund(self, wish: Wish) -> tuple[Coin, ...]:
+        """The last child's coins, and as many more as it takes.
+
+        Not `select`: it prices a payment that the child has not, and would refuse bumps that can just be paid.
+        """
+        coins, missing, added = wish.coins, wish.missing(wish.coins), 0
+        free = self.wallet.largest_first(self.book.outpoints() | {wish.parent.outpoint})
+        while missing > 0:
+            more = next(free, None)
+            if more is None or wish.missing((*coins, more)) >= missing:  # the rest costs more than it brings
+                raise InsufficientFunds(added + missing, added)
+            coins, added = (*coins, more), added + more.sats
+            missing = wish.missing(coins)
+        return coins
 
     def sign(self, reservation_id: str, psbt: bytes | str) -> bytes:
         entry = self.book.get(reservation_id)
@@ -147,10 +179,24 @@ class BdkWallet:
         running, thread = self._ready()
         return await thread.run(running.reserve, reservation_id, amount, fee_rate)
 
-    async def release(self, reservation_id: str) -> None:
-        """Give the coins back. An unknown id is fine."""
+    async def bump(self, bump_id: str, parent: bytes, vout: int, parent_fee: Sats, rate: int) -> bytes:
+        """A signed child (network serialisation) that spends output `vout` of `parent` and pays for both.
+
+        `parent`: signed, `parent_fee`: the sats it pays itself, `vout`: a P2A anchor or an output of ours, confirmed or
+        not. Parent and child together pay at least `rate` sat/vB, the child alone the relay minimum; the rest goes to
+        a fresh script of ours. Confirmed coins are added where needed, and set aside like those of a reservation.
+
+        The same id again with a higher rate gives a replacement that nodes take (BIP 125); if what was made last pays
+        enough, that again, byte for byte, across restarts. `release` the id only once the output is spent for good:
+        then its coins are free. Raises `InsufficientFunds`, and `WalletError` for wishes that cannot be met.
+        """
         running, thread = self._ready()
-        await thread.run(running.book.remove, reservation_id)
+        return await thread.run(lambda: running.bump(bump_id, Parent.read(parent, vout, parent_fee), rate))
+
+    async def release(self, any_id: str) -> None:
+        """Give the coins of a reservation or a bump back. An unknown id is fine."""
+        running, thread = self._ready()
+        await thread.run(running.book.remove, any_id)
 
     async def sign(self, reservation_id: str, psbt: bytes | str) -> bytes:
         """Sign the reserved inputs of a PSBT (bytes or base64): the same with their final witnesses, as bytes.

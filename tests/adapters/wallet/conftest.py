@@ -1,12 +1,14 @@
 """An embedded chain with its Electrum server, and wallets that use it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cfd_regtest import ElectrumServer, EmbeddedChain
+from cfd_regtest import ChainControl, ElectrumServer, EmbeddedChain, EmbeddedControl, NotAvailable, RealNode
 from cfd_wallet import BdkWallet
 from embit.bip32 import HDKey
 from embit.networks import NETWORKS
@@ -67,3 +69,51 @@ def fund(chain: EmbeddedChain) -> Callable[..., Awaitable[None]]:
         await wallet.sync()
 
     return fund
+
+
+@pytest.fixture(scope="session")
+def real_node() -> Iterator[RealNode]:
+    """One bitcoind with e-x for the session; tests that use it leave blocks behind."""
+    if os.environ.get("CFD_REALNODE") != "1":
+        pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
+    try:
+        node = RealNode.find()
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+    with node:
+        yield node
+
+
+@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.realnode)])
+async def control(request: pytest.FixtureRequest) -> AsyncIterator[ChainControl]:
+    """Each back end of the regtest seam in turn."""
+    if request.param == "embedded":
+        async with EmbeddedControl() as embedded:
+            yield embedded
+    else:
+        async with request.getfixturevalue("real_node").control() as real:
+            yield real
+
+
+_SEEDS = count()
+
+
+@pytest.fixture
+async def rich(control: ChainControl) -> AsyncIterator[Callable[..., Awaitable[BdkWallet]]]:
+    """`await rich(sats, sats, ...)`: a started wallet of a new seed with that many confirmed coins."""
+    wallets: list[BdkWallet] = []
+
+    async def rich(*amounts: int, path: Path | None = None, name: str = "") -> BdkWallet:
+        key = _master_key(name or f"rich {next(_SEEDS)}")
+        wallet = BdkWallet(key, Network.REGTEST, path, control.electrum, timeout=10)
+        wallets.append(wallet)
+        await wallet.start()
+        for sats in amounts:
+            await control.fund(await wallet.script(), sats)
+        if amounts:
+            await control.mine()
+        await wallet.sync()
+        return wallet
+
+    yield rich
+    await asyncio.gather(*(wallet.stop() for wallet in wallets))

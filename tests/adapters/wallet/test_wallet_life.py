@@ -172,7 +172,16 @@ async def test_a_broken_reservation_file_is_refused_and_untouched(
     path = tmp_path / "wallet.sqlite"
     await (await open_wallet("alice", path)).stop()
     beside = tmp_path / "wallet.sqlite.reservations"
-    for broken in (b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "reservations": {"a": {}}, "spare": []}'):
+    for broken in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"version": 2}',
+        b'{"version": 3, "reservations": {}, "bumps": {}, "spare": []}',
+        b'{"version": 2, "reservations": {}, "spare": []}',
+        b'{"version": 2, "reservations": {}, "bumps": {"a": {}}, "spare": []}',
+        b'{"version": 1, "reservations": {"a": {}}, "spare": []}',
+    ):
         beside.write_bytes(broken)
         assert "reservations" in await refused(master_key("alice"), path)
         assert beside.read_bytes() == broken

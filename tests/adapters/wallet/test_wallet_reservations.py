@@ -96,7 +96,7 @@ async def test_a_restart_forgets_nothing(tmp_path: Path, open_wallet: Any, fund:
     other = await again.reserve("c", Sats(20_000), RATE)
     assert not outpoints(other) & outpoints(first)
     assert other.change_script == spare.change_script
-    assert json.loads((tmp_path / "wallet.sqlite.reservations").read_text())["version"] == 1
+    assert json.loads((tmp_path / "wallet.sqlite.reservations").read_text())["version"] == 2
     assert not (tmp_path / "wallet.sqlite.reservations.new").exists()
 
 

@@ -13,10 +13,14 @@ from typing import Any
 
 import click
 import httpx
-from cfd_network import Address
+from cfd_electrum import ElectrumError
+from cfd_network import Address, TransportError
+from cfd_oracle import OracleError
 from cfd_regtest.bitcoind import BitcoindControl
 from cfd_regtest.control import ChainControl, EmbeddedControl
 from cfd_regtest.errors import RegtestError
+from cfd_store import StoreError
+from cfd_wallet import WalletError
 from rich.console import Console
 
 from cfd_core import values
@@ -29,6 +33,20 @@ from cfd_node.demo.report import Report, make_report
 from cfd_node.demo.story import DemoFailed, Say, Story
 from cfd_node.demo.table import show
 
+EXPECTED = (
+    CfdError,
+    DemoFailed,
+    ElectrumError,
+    OSError,
+    OracleError,
+    RegtestError,
+    StoreError,
+    TransportError,
+    WalletError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+)
+"""What may go wrong without a fault in this program."""
 SIDES = {"long": Position.LONG, "buy": Position.LONG, "short": Position.SHORT, "sell": Position.SHORT}
 
 
@@ -81,9 +99,10 @@ def demo(
             funding_rate=funding_rate,
             event=RecordedEvent.read(event),
         )
+        plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
         chain, control = _control(plan, electrum, bitcoind)
-        report = asyncio.run(_run(plan, chain, control, lambda line: console.print(line, style="dim")))
-    except (CfdError, DemoFailed, RegtestError, OSError, httpx.HTTPError) as error:
+        report = asyncio.run(_run(plan, chain, control, lambda line: console.print(line, style="dim", soft_wrap=True)))
+    except EXPECTED as error:
         raise click.ClickException(str(error) or type(error).__name__) from error
     if as_json:
         click.echo(json.dumps(report.as_json()))
@@ -97,7 +116,7 @@ def _control(
     plan: DemoPlan, electrum: str | None, bitcoind: str | None
 ) -> tuple[str, AbstractAsyncContextManager[ChainControl]]:
     if bool(electrum) != bool(bitcoind):
-        raise click.UsageError("--electrum and --bitcoind belong together")
+        raise click.ClickException("--electrum and --bitcoind belong together")
     if electrum and bitcoind:
         server = Address.parse(electrum)
         return "bitcoind (regtest)", BitcoindControl(bitcoind, server.host, server.port)
@@ -106,7 +125,6 @@ def _control(
 
 async def _run(plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say) -> Report:
     begun = time.monotonic()
-    plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
     with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
         async with control as running:
             finished = await Story(plan, running, Path(folder), say).run()

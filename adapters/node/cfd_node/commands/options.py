@@ -24,15 +24,9 @@ def option(
     default: str | None = None,
 ) -> Callable[[Any], Any]:
     """A click option whose text goes through `read`; anything wrong is one line that names the option."""
-    return click.option(
-        name,
-        metavar=metavar,
-        callback=_checked(read),
-        help=text,
-        required=required,
-        default=default,
-        show_default=default is not None,
-    )
+    # since click 8.5, a default of None is a value like any other, and no required option would be missing
+    given: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
+    return click.option(name, metavar=metavar, callback=_checked(read), help=text, required=required, **given)
 
 
 def _checked(read: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

@@ -17,6 +17,16 @@ RECORDED: Final = Path(__file__).with_name("olivia_bxbt_2021-10-04T22.json")
 """A real announcement and attestation: BitMEX BXBT on 2021-10-04 at 22:00 UTC, outcome 48,935."""
 MAKER_LEVERAGE: Final = 1
 FEE_RATE: Final = FeeRate(2)
+MAX_FILE: Final = 1024 * 1024
+"""Bytes of a recorded event's file; olivia's have some thousand."""
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(MAX_FILE + 1)
+    if len(raw) > MAX_FILE:
+        raise RuleViolation(f"longer than {MAX_FILE:,} bytes")
+    return raw
 
 
 @frozen(kw_only=True)
@@ -32,7 +42,7 @@ class RecordedEvent:
         """`RuleViolation` says what is wrong with the file."""
         keys = KNOWN_ORACLES["olivia"]
         try:
-            raw = path.read_bytes()
+            raw = _read(path)
             announcement_raw, attestation = read_recorded_event(raw)
             announcement = read_announcement(Dialect.OLIVIA_V1, announcement_raw, keys)
         except OSError as error:

@@ -128,7 +128,7 @@ class Story:
             product=DEFAULT_PRODUCT,
             bid=plan.price,
             ask=plan.price,
-            min_quantity=1,
+            min_quantity=plan.quantity,  # a smaller one might have a margin that is dust
             max_quantity=plan.quantity,
             lot=1,
             leverages=(plan.leverage,),

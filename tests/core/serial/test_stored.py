@@ -1,0 +1,224 @@
+"""Stored events: names for ever, exact payloads, and golden samples that load and fold."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
+from cfd_core.cfd.aggregate import CetReady
+from cfd_core.cfd.evolve import evolve as fold
+from cfd_core.cfd.lifecycle import legal
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Engine, Settings
+from cfd_core.errors import DecodeError, RuleViolation
+from cfd_core.serial import stored
+from cfd_core.serial.conversion import structure, unstructure
+from cfd_core.serial.records import StoredEvent
+from cfd_core.values import CfdId, Network, Role, Secret
+
+Lives = dict[str, tuple[StoredEvent, ...]]
+
+
+def test_names_are_literal_and_unique() -> None:
+    assert {kind.__name__: literal for kind, literal in stored.NAMES.items()} == {
+        "OfferPublished": ("offer-published", 1),
+        "OfferWithdrawn": ("offer-withdrawn", 1),
+        "OrderPlaced": ("order-placed", 1),
+        "OrderRejected": ("order-rejected", 1),
+        "ContractSetupFailed": ("contract-setup-failed", 1),
+        "LockSigned": ("lock-signed", 1),
+        "LockCompleted": ("lock-completed", 1),
+        "LockSeen": ("lock-seen", 1),
+        "LockGone": ("lock-gone", 1),
+        "ForceCloseStarted": ("force-close-started", 1),
+        "CommitSeen": ("commit-seen", 1),
+        "CommitGone": ("commit-gone", 1),
+        "OracleAttested": ("oracle-attested", 1),
+        "CetSigned": ("cet-signed", 1),
+        "ExitSeen": ("exit-seen", 1),
+        "ExitGone": ("exit-gone", 1),
+        "CfdClosed": ("cfd-closed", 1),
+    }
+    assert len(set(stored.NAMES.values())) == len(stored.NAMES)
+    assert set(get_args(e.Event)) == stored.NAMES.keys()
+
+
+def test_the_samples_hold_every_event(lives: Lives) -> None:
+    found = {(record.name, record.schema) for records in lives.values() for record in records}
+    assert found == set(stored.NAMES.values())
+
+
+def test_each_sample_loads_and_encodes_back(lives: Lives) -> None:
+    for records in lives.values():
+        for record in records:
+            event = stored.from_stored(record)
+            assert stored.to_stored(e.Recorded(record.stream, record.version, event)) == record
+
+
+def folded(records: tuple[StoredEvent, ...]) -> Any:
+    cfd = None
+    for record in records:
+        event = stored.from_stored(record)
+        if isinstance(event, e.OfferPublished | e.OfferWithdrawn):
+            continue
+        assert cfd is None or legal(cfd.phase, event)
+        cfd = fold(cfd, event)
+        assert cfd.version == record.version
+    return cfd
+
+
+@pytest.mark.parametrize("name", ["maker", "taker"])
+def test_a_whole_life_folds_to_its_end(lives: Lives, name: str) -> None:
+    cfd = folded(lives[name])
+    assert cfd.role.value == name
+    assert isinstance(cfd.phase, p.Closed)
+    assert cfd.phase.kind is e.ExitKind.CET
+    assert cfd.phase.maker + cfd.phase.taker == cfd.terms.pool == 3_000_000
+    assert isinstance(cfd.outcome, CetReady)
+    assert cfd.outcome.attestation.outcome == 48_935
+    assert (cfd.outcome.maker, cfd.outcome.taker) == (cfd.phase.maker, cfd.phase.taker)
+
+
+@pytest.mark.parametrize("name", ["maker", "taker"])
+def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: str) -> None:
+    """A change of any script, fee or payout rule would lose the money of contracts that are open."""
+    records = lives[name]
+    upto = next(n for n, record in enumerate(records) if record.name == "exit-seen")
+    cfd = folded(records[: upto + 1])
+    draft = cfd.held.dlc.draft
+    assert Transaction.parse(cfd.held.lock).txid == draft.lock.txid
+    assert Transaction.parse(cfd.phase.commit).txid == draft.commit.txid
+    assert Transaction.parse(cfd.phase.exit.transaction).txid == Transaction.parse(cfd.outcome.cet).txid
+
+
+@pytest.mark.parametrize(("name", "phase"), [("rejected", p.Rejected), ("failed", p.SetupFailed)])
+def test_short_lives(lives: Lives, name: str, phase: type) -> None:
+    assert isinstance(folded(lives[name]).phase, phase)
+
+
+def test_an_engine_loads_all_samples(lives: Lives) -> None:
+    keychain = Keychain.from_seed(Secret(bytes(32)), Network.REGTEST)
+    for records in lives.values():
+        pairs = [(record.stream, stored.from_stored(record)) for record in records]
+        engine = Engine.load(Settings(network=Network.REGTEST, keychain=keychain), pairs)
+        assert len(engine.cfds) == 1
+
+
+def test_unknown_names_and_versions(lives: Lives) -> None:
+    record = lives["taker"][0]
+    for other in (
+        evolve(record, name="order-cancelled"),
+        evolve(record, schema=2),
+        evolve(record, name="Order-Placed"),
+    ):
+        with pytest.raises(DecodeError, match="not known to this release"):
+            stored.from_stored(other)
+
+
+def test_damaged_payloads(lives: Lives) -> None:
+    for record in {record.name: record for records in lives.values() for record in records}.values():
+        payload = record.payload
+        step = max(1, len(payload) // 100)
+        for bad in (*(payload[:cut] for cut in range(0, len(payload), step)), payload + b"x", payload + payload, b"[]"):
+            with pytest.raises(DecodeError):
+                stored.from_stored(evolve(record, payload=bad))
+        fields = json.loads(payload)
+        for bad_fields in ({**fields, "more": 1}, *({k: v for k, v in fields.items() if k != key} for key in fields)):
+            with pytest.raises(DecodeError):
+                stored.from_stored(evolve(record, payload=json.dumps(bad_fields).encode()))
+
+
+def paths(value: Any) -> list[tuple[Any, ...]]:
+    """The way to every leaf and branch of plain data."""
+    found: list[tuple[Any, ...]] = [()]
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in children:
+        found += [(key, *rest) for rest in paths(inner)]
+    return found
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 10**40, 1.5, "", "A", "AAAA", "x" * 200, [], {}, [[]], [None], {"a": []}]
+)
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_odd_values_anywhere(lives: Lives, data: st.DataObject) -> None:
+    record = data.draw(st.sampled_from(lives["taker"] + lives["maker"]))
+    fields = json.loads(record.payload)
+    path = data.draw(st.sampled_from(paths(fields)))
+    bad = evolve(record, payload=json.dumps(replaced(fields, path, data.draw(ODD))).encode())
+    try:
+        event = stored.from_stored(bad)
+    except DecodeError:
+        return
+    assert stored.to_stored(e.Recorded(bad.stream, bad.version, event)).name == record.name
+
+
+@given(st.sampled_from(sorted(stored.NAMES.values())), st.binary(max_size=200))
+def test_any_payload(literal: tuple[str, int], payload: bytes) -> None:
+    with pytest.raises(DecodeError):
+        stored.from_stored(StoredEvent("s", 1, *literal, payload))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stream": ""},
+        {"stream": "x" * 201},
+        {"stream": "a\nb"},
+        {"version": 0},
+        {"version": 2**31},
+        {"version": True},
+        {"schema": 0},
+        {"name": 1},
+        {"schema": "1"},
+    ],
+)
+def test_records_are_checked(change: dict[str, Any]) -> None:
+    with pytest.raises(RuleViolation):
+        evolve(StoredEvent("s", 1, "n", 1, b""), **change)
+
+
+def test_secrets_are_never_serialised() -> None:
+    with pytest.raises(RuleViolation):
+        unstructure(Secret(b"k"))
+    with pytest.raises(DecodeError):
+        structure("a2V5", Secret, "a secret")
+
+
+def test_only_the_lock_signature_brings_a_revision(lives: Lives) -> None:
+    for records in lives.values():
+        for record in records:
+            event = stored.from_stored(record)
+            revision = stored.to_revision(e.Recorded(record.stream, record.version, event, b"packed"))
+            if isinstance(event, e.LockSigned):
+                assert revision is not None
+                assert (revision.cfd_id, revision.revision, revision.data) == (CfdId(record.stream), 0, b"packed")
+            else:
+                assert revision is None
+            assert stored.to_revision(e.Recorded(record.stream, record.version, event)) is None
+
+
+def test_roles_in_the_samples(lives: Lives) -> None:
+    assert {name: folded(records).role for name, records in lives.items()} == {
+        "failed": Role.MAKER,
+        "maker": Role.MAKER,
+        "rejected": Role.TAKER,
+        "taker": Role.TAKER,
+    }
