@@ -12,8 +12,9 @@ from cfd_wallet import BdkWallet, WalletError
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
+from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.errors import DecodeError, PeerViolation
-from cfd_core.values import PeerId
+from cfd_core.values import CfdId, PeerId
 from cfd_node.announcements import Announcements
 from cfd_node.attestations import AttestationPoller
 from cfd_node.jobs import JobRunner
@@ -44,6 +45,7 @@ class Acting:
         self._pump, self._sessions, self._chain, self._wallet = pump, sessions, chain, wallet
         self._store, self._announcements, self._poller, self._jobs = store, announcements, poller, jobs
         self._open_stream = open_stream
+        self._order: dict[CfdId, asyncio.Lock] = {}
 
     def run(self, effect: f.Effect) -> None:
         """Begin to run one effect; never raises and never waits."""
@@ -64,6 +66,12 @@ class Acting:
                 self._pump.spawn(self._reserve(effect), "reserve coins")
             case f.ReleaseCoins(key):
                 self._pump.spawn(self.release(key), "release coins")
+            case f.DropRevision():
+                self._pump.spawn(self._drop(effect), "drop revision")
+            case f.SignCancel():
+                self._pump.spawn(self._sign_cancel(effect), "sign cancellation")
+            case f.BumpFee():
+                self._pump.spawn(self._bump(effect), "bump fee")
             case f.SignLock():
                 self._pump.spawn(self._sign_lock(effect), "sign lock")
             case f.CheckInputs():
@@ -87,6 +95,28 @@ class Acting:
         else:
             self._pump.give(i.RevisionLoaded(effect.cfd_id, effect.revision, packed))
 
+    async def _drop(self, effect: f.DropRevision) -> None:
+        self._store.delete_revision(effect.cfd_id, effect.revision)
+
+    async def _sign_cancel(self, effect: f.SignCancel) -> None:
+        try:
+            signed = await self._wallet.sign(effect.cfd_id, effect.psbt)
+        except WalletError as error:
+            log.error("cannot sign the cancellation", cfd=effect.cfd_id, reason=str(error))
+        else:
+            self._pump.give(i.CancelInputSigned(effect.cfd_id, signed))
+
+    async def _bump(self, effect: f.BumpFee) -> None:
+        parent = Transaction.parse(effect.parent).txid
+        try:
+            child = await self._wallet.bump(
+                _bump_id(effect.cfd_id, parent), effect.parent, effect.vout, effect.parent_fee, effect.rate
+            )
+        except WalletError as error:
+            log.error("cannot bump the fee", cfd=effect.cfd_id, reason=str(error))
+        else:
+            self._pump.give(i.FeeBumpSigned(effect.cfd_id, parent, child, effect.rate))
+
     async def _reserve(self, effect: f.ReserveCoins) -> None:
         try:
             reserved = await self._wallet.reserve(effect.cfd_id, effect.amount, effect.fee_rate)
@@ -97,9 +127,12 @@ class Acting:
         self._pump.give(i.CoinsReserved(effect.cfd_id, coins, reserved.change_script, reserved.payout_script))
 
     async def release(self, cfd: str) -> None:
-        """Give a CFD's coins back; if that fails, the next start of the node does it."""
+        """Give a CFD's coins back, those of its fee bumps too; if that fails, the next start of the node does it."""
+        known = self._pump.engine.cfds.get(CfdId(cfd))
+        bumps = [_bump_id(known.id, known.bump.parent)] if known is not None and known.bump is not None else []
         try:
-            await self._wallet.release(cfd)
+            for name in (cfd, *bumps):
+                await self._wallet.release(name)
         except WalletError as error:
             log.warning("coins not released yet", cfd=cfd, reason=str(error))
 
@@ -129,9 +162,18 @@ class Acting:
         self._pump.give(i.CetsVerified(effect.cfd_id, await self._jobs.verify(effect.job)))
 
     async def _broadcast(self, effect: f.BroadcastTx) -> None:
+        # one after the other, in the order they were asked for: a child must not arrive before its parent
+        async with self._order.setdefault(effect.cfd_id, asyncio.Lock()):
+            await self._broadcast_one(effect)
+
+    async def _broadcast_one(self, effect: f.BroadcastTx) -> None:
         try:
             await self._chain.broadcast(effect.transaction)
         except BroadcastRejected as error:
             log.warning("broadcast refused", cfd=effect.cfd_id, kind=effect.kind, txid=effect.txid, reason=str(error))
         except (Disconnected, ElectrumError, DecodeError, PeerViolation) as error:
             log.info("broadcast postponed", cfd=effect.cfd_id, kind=effect.kind, reason=str(error))
+
+
+def _bump_id(cfd_id: CfdId, parent: str) -> str:
+    return f"bump:{cfd_id}:{parent}"

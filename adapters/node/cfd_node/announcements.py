@@ -25,7 +25,7 @@ class Announcements:
         """Why the oracle could not be reached; empty when all is well."""
 
     def fetch(self, event: EventId) -> None:
-        """In the background, for as long as an offer names the event."""
+        """In the background, for as long as an offer names the event or a rollover waits for it."""
         if event not in self._wanted:
             self._wanted.add(event)
             self._pump.spawn(self._fetch(event), f"announcement of {event}")
@@ -36,7 +36,7 @@ class Announcements:
 
     async def _fetch(self, event: EventId) -> None:
         try:
-            while not await self._settled(event) and self._offered(event):
+            while not await self._settled(event) and self._wanted_still(event):
                 await self._pause()
         finally:
             self._wanted.discard(event)
@@ -44,8 +44,12 @@ class Announcements:
     async def _pause(self) -> None:
         await asyncio.sleep(self._every * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, hides nothing
 
-    def _offered(self, event: EventId) -> bool:
-        return any(offer.event == event for offers in self._pump.engine.market.values() for offer in offers)
+    def _wanted_still(self, event: EventId) -> bool:
+        engine = self._pump.engine
+        offered = (offer for offers in engine.market.values() for offer in offers)
+        if any(event == offer.event or event in offer.liquidations for offer in offered):
+            return True
+        return any(event in getattr(run.state, "wanted", ()) for run in engine.runs.values())
 
     async def _settled(self, event: EventId) -> bool:
         """Whether there is nothing more to ask."""

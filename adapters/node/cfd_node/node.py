@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, closing
 from enum import Enum
 from pathlib import Path
@@ -18,10 +20,11 @@ from cfd_wallet import BdkWallet, WalletError
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import CfdClosed, Recorded
 from cfd_core.crypto.keys import Keychain
+from cfd_core.effects import Effect
 from cfd_core.engine import Engine, Policy, Settings, Step
-from cfd_core.inputs import OutpointReport, TipChanged
+from cfd_core.engine.machines import PROTOCOLS, RESUME
+from cfd_core.inputs import OutpointReport, PeerConnected, TipChanged
 from cfd_core.oracle import Dialect, OracleKeys
-from cfd_core.protocols.contract_setup.messages import PROTOCOL as SETUP_PROTOCOL
 from cfd_core.serial.wire import OFFERS_PROTOCOL
 from cfd_core.values import EventId, Network, PeerId
 from cfd_node.acting import Acting
@@ -105,6 +108,9 @@ class Node:
             for address, peer in config.makers
         }
         self._acting = self._make_acting()
+        self._connections: dict[PeerId, Connection] = {}
+        self.keep_from: Callable[[Effect], bool] = lambda _effect: False
+        """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
         self._sync_wanted = asyncio.Event()
         self._chain_state = ChainState.STOPPED
         self._wallet_problem = ""
@@ -133,10 +139,12 @@ class Node:
         await self._start_wallet()
         await self.chain.start()
         self.pump.subscribe(self._on_event)
-        self.transport.on_stream(SETUP_PROTOCOL, self._sessions.accept)
+        for protocol in (*PROTOCOLS, RESUME):
+            self.transport.on_stream(protocol, self._sessions.accept)
         self.transport.on_stream(OFFERS_PROTOCOL, self._offers.serve)
         self.transport.on_connect(self._on_connect)
-        self.pump.start(self._acting.run)
+        self.transport.on_disconnect(self._on_disconnect)
+        self.pump.start(self._run_effect)
         await self._listen()
         for link in self._links.values():
             link.start()
@@ -243,15 +251,25 @@ class Node:
         if isinstance(recorded.event, CfdClosed):
             self.pump.spawn(self._acting.release(recorded.stream), "release spent coins")
 
+    def _run_effect(self, effect: Effect) -> None:
+        if not self.keep_from(effect):
+            self._acting.run(effect)
+
     def _on_connect(self, connection: Connection) -> None:
+        self._connections[connection.peer] = connection
         if connection.peer in self._links:
             self.pump.spawn(self._offers.listen(connection), f"offers of {connection.peer}")
+        self.pump.give(PeerConnected(connection.peer, secrets.token_bytes(32)))
+
+    def _on_disconnect(self, connection: Connection, _reason: str) -> None:
+        if self._connections.get(connection.peer) is connection:
+            del self._connections[connection.peer]
 
     async def _open_stream(self, peer: PeerId, protocol: str) -> Stream:
-        link = self._links.get(peer)
-        if link is None:
-            raise Disconnected(f"no address of {peer} is known")
-        return await link.open_stream(protocol)
+        connection = self._connections.get(peer)
+        if connection is None:
+            raise Disconnected(f"{peer} is not connected")
+        return await connection.open_stream(protocol)
 
     async def _keep_synced(self) -> None:
         while True:

@@ -16,9 +16,9 @@ from cfd_store import Batch, EventStore, StoreError
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import Event, Recorded
 from cfd_core.effects import Effect
-from cfd_core.engine import Engine, Settings, Step
+from cfd_core.engine import NODE_STREAM, Engine, Settings, Step
 from cfd_core.inputs import Input, NodeStarted, TimerFired
-from cfd_core.serial.stored import from_stored, to_revision, to_stored
+from cfd_core.serial.stored import read_events, to_revision, to_stored
 from cfd_node.clock import Clock
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ class Pump:
     def __init__(self, settings: Settings, store: EventStore, clock: Clock) -> None:
         """Loads the engine from the store: `DecodeError` for an event of a later release, or the store's own errors."""
         self._store, self._clock = store, clock
-        self.engine = Engine.load(settings, ((s.stream, from_stored(s)) for s in store.load_all()))
+        self.engine = Engine.load(settings, read_events(store.load_all()))
         self._run_effect: RunEffect = lambda _effect: None
         self._subscribers: list[Subscriber] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,7 +84,8 @@ class Pump:
 
     def history(self, stream: str) -> list[Event]:
         """A stream's events so far."""
-        return [from_stored(stored) for stored in self._store.load(stream)]
+        stored = (*self._store.load(NODE_STREAM), *self._store.load(stream))
+        return [event for name, event in read_events(stored) if name == stream]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run an effect's work in the background; a bug in it is logged and ends only this work."""
@@ -171,7 +172,9 @@ class Pump:
 
 
 def _batches(events: Sequence[Recorded]) -> list[Batch]:
-    by_stream = groupby(sorted(events, key=lambda r: (r.stream, r.version)), key=lambda r: r.stream)
+    # the node's own stream first: the others refer to the announcements it keeps
+    in_order = sorted(events, key=lambda r: (r.stream != NODE_STREAM, r.stream, r.version))
+    by_stream = groupby(in_order, key=lambda r: r.stream)
     return [_batch(stream, list(recorded)) for stream, recorded in by_stream]
 
 

@@ -30,8 +30,9 @@ from cfd_core.values import Position
 from cfd_node.commands.options import decimal, option, tolerance, whole
 from cfd_node.demo.plan import RECORDED, DemoPlan, RecordedEvent
 from cfd_node.demo.report import Report, make_report
-from cfd_node.demo.story import DemoFailed, Say, Story
+from cfd_node.demo.stories import STORIES
 from cfd_node.demo.table import show
+from cfd_node.demo.theatre import DemoFailed, Say, Theatre
 
 EXPECTED = (
     CfdError,
@@ -64,6 +65,13 @@ SIDES = {"long": Position.LONG, "buy": Position.LONG, "short": Position.SHORT, "
 @option("--tolerance", "FRACTION", tolerance, "Allowed error, of the pool: 0.0025 or 0.25%.", default="0.0025")
 @option("--opening-fee", "SATS", whole(opening_fee), "What the taker pays the maker.", default="0")
 @option("--funding-rate", "RATE", decimal(funding_rate), "Per 24 h; above 0 long pays short.", default="0")
+@click.option(
+    "--story",
+    default="cet",
+    show_default=True,
+    type=click.Choice([*STORIES, "all"]),
+    help="How the CFD goes; see below.",
+)
 @click.option("--event", type=click.Path(path_type=Path), default=RECORDED, help="Recorded olivia event (JSON).")
 @click.option("--electrum", metavar="HOST:PORT", help="Electrum server of an outside regtest node.")
 @click.option("--bitcoind", metavar="URL", help="RPC address of that node: http://user:password@host:port")
@@ -76,16 +84,31 @@ def demo(
     tolerance: Decimal,
     opening_fee: Any,
     funding_rate: Decimal,
+    story: str,
     event: Path,
     electrum: str | None,
     bitcoind: str | None,
     as_json: bool,
 ) -> None:
-    """Open a CFD between two nodes and settle it on a real oracle price.
+    """Open a CFD between two nodes and see it through to its end.
 
     A maker and a taker, each with its own seed, wallet, store and engine, find each other over SSH on loopback. The
     chain is Bitcoin Core's own engine in this process, unless --electrum and --bitcoind name a regtest node.
     Exit code 0 only if every figure agrees.
+
+    \b
+    Stories:
+      cet              force close on the recorded price
+      settle           both close together at the maker's quote
+      rollover         24 hourly rollovers, then a settlement
+      liquidate-long   an hourly price liquidates the long
+      liquidate-short  an hourly price liquidates the short
+      refund           the oracle never speaks
+      punish           the taker publishes a revoked commit
+      cancel           the maker withholds its lock signature
+      reorg            blocks are replaced under the lock and the commit
+      fees             a fee spike: the commit needs its anchor
+      all              each of them, one after the other
     """
     console = Console(stderr=as_json)
     try:
@@ -99,17 +122,35 @@ def demo(
             funding_rate=funding_rate,
             event=RecordedEvent.read(event),
         )
-        plan.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
-        chain, control = _control(plan, electrum, bitcoind)
-        report = asyncio.run(_run(plan, chain, control, lambda line: console.print(line, style="dim", soft_wrap=True)))
+        names = list(STORIES) if story == "all" else [story]
+        plans = {name: STORIES[name].prepare(plan) for name in names}
+        for prepared in plans.values():
+            prepared.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
+        reports = [_tell(name, plans[name], electrum, bitcoind, console) for name in names]
     except EXPECTED as error:
         raise click.ClickException(str(error) or type(error).__name__) from error
     if as_json:
-        click.echo(json.dumps(report.as_json()))
+        told = [report.as_json() for report in reports]
+        click.echo(json.dumps({"stories": told} if story == "all" else told[0]))
     else:
+        _show(reports, console)
+    sys.exit(1 if any(report.disagreements for report in reports) else 0)
+
+
+def _tell(name: str, plan: DemoPlan, electrum: str | None, bitcoind: str | None, console: Console) -> Report:
+    chain, control = _control(plan, electrum, bitcoind)
+    console.print(f"{name}: {STORIES[name].about}", style="bold")
+    return asyncio.run(_run(name, plan, chain, control, lambda line: console.print(line, style="dim", soft_wrap=True)))
+
+
+def _show(reports: list[Report], console: Console) -> None:
+    for report in reports:
         show(report, console)
-        console.print(f"Peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB", style="dim")
-    sys.exit(1 if report.disagreements else 0)
+    if len(reports) > 1:
+        for report in reports:
+            verdict = "; ".join(report.disagreements) or "every figure agrees"
+            console.print(f"{report.story:16} {report.ends.value:13} {report.seconds:5.1f} s  {verdict}")
+    console.print(f"Peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB", style="dim")
 
 
 def _control(
@@ -123,9 +164,12 @@ def _control(
     return "embedded (regtest)", EmbeddedControl(start_time=plan.event.announcement.maturity - 2 * 86400)
 
 
-async def _run(plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say) -> Report:
+async def _run(
+    name: str, plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say
+) -> Report:
     begun = time.monotonic()
+    story = STORIES[name]
     with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
-        async with control as running:
-            finished = await Story(plan, running, Path(folder), say).run()
-            return make_report(plan, finished, chain, time.monotonic() - begun)
+        async with control as running, Theatre(plan, running, Path(folder), say) as stage:
+            await story.act(stage)
+            return await make_report(stage, name, story.ends, chain, time.monotonic() - begun)
