@@ -73,7 +73,9 @@ class Engine(State):
     def resume(self, now: Timestamp) -> tuple[f.Effect, ...]:
         """Everything still owed to the world: run it at start-up and after any shell was restarted."""
         del now  # what is owed depends on the chain, not on the clock; the signature keeps the room for it
-        return tuple(effect for cfd in self.cfds.values() for effect in owed(cfd, self.tip))
+        wanted = dict.fromkeys(offer.event for offer in self.offers.values() if offer.event not in self.announcements)
+        fetches = (f.FetchAnnouncement(event) for event in wanted)
+        return (*fetches, *(effect for cfd in self.cfds.values() for effect in owed(cfd, self.tip)))
 
     @property
     def deadline(self) -> Timestamp | None:
