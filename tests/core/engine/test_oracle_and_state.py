@@ -161,10 +161,6 @@ def test_an_engine_is_never_changed(quick: Any) -> None:
             original(happened, now)
             key = next(iter(node.engine.cfds), "")
             for command in (c.ForceClose(key), c.AcceptOrder(key), c.WithdrawOffer(quick.offer.id)):
-                ()
-                if not node.engine.cfds
-                else (c.ForceClose(node.cfd.id), c.AcceptOrder(node.cfd.id), c.WithdrawOffer(quick.offer.id))
-            ):
                 kept.append((node.engine, deep(node.engine)))
                 try:
                     node.engine.handle(command, now)
