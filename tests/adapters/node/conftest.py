@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 from attrs import define, evolve, field
-from cfd_network import Address
+from cfd_network import Address, SshTransport, Stream
 from cfd_node.clock import ShiftableClock
 from cfd_node.demo.plan import RECORDED, RecordedEvent
 from cfd_node.logs import configure_logs
@@ -26,6 +26,8 @@ from cfd_core.cfd.commands import ForceClose, PublishOffer, TakeOffer
 from cfd_core.cfd.offer import DEFAULT_PRODUCT, Offer
 from cfd_core.crypto.keys import Keychain
 from cfd_core.oracle import Dialect, OracleSecrets
+from cfd_core.protocols.contract_setup.messages import Accept, Params
+from cfd_core.serial.wire import decode_message, encode_message, encode_offers
 from cfd_core.values import HOUR, CfdId, FeeRate, Network, OfferId, PeerId, Position, Sats, Secret, Timestamp
 
 PATIENCE = 30.0
@@ -99,15 +101,23 @@ class World:
     async def restart(self, node: Node) -> Node:
         """The same node again in a new life: nothing is left of the old one but its folder."""
         config = evolve(node.config, listen=node.address)
-        await node.stop()
-        self.nodes.remove(node)
+        await self.stop(node)
         return await self.start(config)
+
+    async def stop(self, node: Node) -> None:
+        self.nodes.remove(node)
+        await node.stop()
 
     # --- trade ---------------------------------------------------------------------------------------------------
 
     async def publish(self, maker: Node, **changes: Any) -> Offer:
+        await maker.learn_event(self.event.announcement.event_id)
+        offer = self.offer(**changes)
+        maker.command(PublishOffer(offer))
+        return offer
+
+    def offer(self, **changes: Any) -> Offer:
         announcement = self.event.announcement
-        await maker.learn_event(announcement.event_id)
         fields: dict[str, Any] = {
             "id": OfferId(secrets.token_hex(16)),
             "network": Network.REGTEST,
@@ -128,9 +138,7 @@ class World:
             "expiry": announcement.maturity,
             "published_at": self.clock.now(),
         }
-        offer = Offer(**{**fields, **changes})
-        maker.command(PublishOffer(offer))
-        return offer
+        return Offer(**{**fields, **changes})
 
     async def take(
         self, taker: Node, maker: PeerId, offer: Offer, quantity: int = 1_000, position: Position = Position.LONG
@@ -176,6 +184,10 @@ class World:
         for node in (maker, taker):
             await self.until(node, lambda node=node: isinstance(node.engine.cfds[key].outcome, CetReady))  # type: ignore[misc]
         taker.command(ForceClose(key))
+        return await self.close_on_chain(maker, taker, key)
+
+    async def close_on_chain(self, maker: Node, taker: Node, key: CfdId) -> p.Closed:
+        """Blocks until both see the end of a CFD that was taken to the chain."""
         await self.mine_until(taker, key, p.Closed)
         ends = [await self.phase(node, key, p.Closed) for node in (maker, taker)]
         assert ends[0] == ends[1]
@@ -205,6 +217,45 @@ class World:
 @pytest.fixture(name="eventually")
 def _eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     return eventually
+
+
+@define(eq=False)
+class SilentMaker:
+    """A maker that takes every order and then says nothing more."""
+
+    transport: SshTransport = field(factory=lambda: SshTransport(Secret(b"m" * 32)))
+    offers: tuple[Offer, ...] = ()
+    heard: list[Any] = field(factory=list)
+
+    async def serve_offers(self, stream: Stream) -> None:
+        await stream.send(encode_offers(self.offers))
+        await stream.wait_closed()
+
+    async def serve_setup(self, stream: Stream) -> None:
+        order = decode_message(await stream.receive())
+        await stream.send(encode_message(Accept(order.cfd_id)))
+        while True:
+            self.heard.append(decode_message(await stream.receive()))
+
+    async def wait_for_params(self, world: World) -> tuple[Node, CfdId]:
+        """A taker whose coins are reserved, and who waits for our answer."""
+        offer = world.offer()
+        self.offers = (offer,)
+        self.transport.on_stream("cfd-offers@1", self.serve_offers)
+        self.transport.on_stream("cfd-setup@1", self.serve_setup)
+        address = await self.transport.listen("127.0.0.1", 0)
+        taker = await world.start(world.config("taker", makers=((address, self.transport.local_id),)))
+        await world.fund(taker, MARGIN)
+        key = await world.take(taker, self.transport.local_id, offer)
+        await eventually(lambda: any(isinstance(message, Params) for message in self.heard))
+        return taker, key
+
+
+@pytest.fixture
+async def silent_maker() -> AsyncIterator[SilentMaker]:
+    maker = SilentMaker()
+    yield maker
+    await maker.transport.close()
 
 
 @pytest.fixture(autouse=True)
