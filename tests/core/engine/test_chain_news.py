@@ -311,7 +311,7 @@ def check_phase(pair: Any, node: Any, truth: Truth, committed: bool) -> None:
             assert phase.exit_height == truth.exit
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     role=st.sampled_from(list(Role)),
     history=st.lists(st.tuples(truths(), st.booleans(), st.booleans()), min_size=1, max_size=8),

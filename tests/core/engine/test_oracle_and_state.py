@@ -159,7 +159,7 @@ def test_an_engine_is_never_changed(quick: Any) -> None:
         def keep(happened: Any, now: Any = NOW, node: Any = node, original: Any = original) -> None:
             kept.append((node.engine, deep(node.engine)))
             original(happened, now)
-            key = next(iter(node.engine.cfds), "")
+            key: Any = next(iter(node.engine.cfds), "")
             for command in (c.ForceClose(key), c.AcceptOrder(key), c.WithdrawOffer(quick.offer.id)):
                 kept.append((node.engine, deep(node.engine)))
                 try:
