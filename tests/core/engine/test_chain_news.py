@@ -218,6 +218,14 @@ def test_a_refund_is_recognised_and_closes_the_books(opened: Any, role: Role) ->
         assert tell(node, happened) == [], "the books are closed"
 
 
+@pytest.mark.xfail(strict=True, reason="settlement by refund is not built yet: an oracle that stays silent leaves this")
+@roles
+def test_without_an_attestation_the_refund_goes_out(opened: Any, role: Role) -> None:
+    node = node_of(opened, role)
+    tell(node, lock_report(opened, 110, commit_of(node), 111))
+    assert broadcast(tell(node, i.TipChanged(326))) == ["refund"]
+
+
 @roles
 def test_an_unknown_spend_is_said_to_be_unknown(opened: Any, role: Role) -> None:
     node = node_of(opened, role)
