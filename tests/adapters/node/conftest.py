@@ -147,6 +147,11 @@ class World:
         await self.until(
             taker, lambda: offer in taker.engine.market.get(maker, ()) and offer.event in taker.engine.announcements
         )
+        return self.take_now(taker, maker, offer, quantity, position)
+
+    def take_now(
+        self, taker: Node, maker: PeerId, offer: Offer, quantity: int = 1_000, position: Position = Position.LONG
+    ) -> CfdId:
         taken = TakeOffer(maker, offer.id, position, quantity, 2, secrets.token_bytes(32))
         return CfdId(taker.command(taken).events[0].stream)
 
