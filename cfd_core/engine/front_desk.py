@@ -84,7 +84,9 @@ class Engine(State):
         """Everything still owed to the world: run it at start-up and after any shell was restarted."""
         policy = self.settings.policy
         at = Now(tip=self.tip, now=now, deadlines=policy.deadlines, max_fee_rate=policy.max_fee_rate)
-        return tuple(effect for cfd in self.cfds.values() for effect in owed(cfd, at))
+        events = dict.fromkeys(event for o in self.offers.values() for event in (o.event, *o.liquidations))
+        fetches = (f.FetchAnnouncement(event) for event in events if event not in self.announcements)
+        return (*fetches, *(effect for cfd in self.cfds.values() for effect in owed(cfd, at)))
 
     @property
     def deadline(self) -> Timestamp | None:

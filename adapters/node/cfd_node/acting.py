@@ -23,7 +23,9 @@ from cfd_node.sessions import Sessions
 
 log = structlog.get_logger()
 CHECK_ATTEMPTS = 5
-"""Tries, a second apart, to look a counterparty's inputs up while the chain is not connected."""
+"""Tries to look a counterparty's inputs up while the chain is not connected."""
+CHECK_PAUSE = 1.0
+"""Seconds between two of them."""
 
 
 class Acting:
@@ -152,7 +154,7 @@ class Acting:
                 break
             except ElectrumError as error:
                 problems = [f"the chain cannot be asked: {error}"]
-                await asyncio.sleep(1)
+                await asyncio.sleep(CHECK_PAUSE)
         self._pump.give(i.InputsChecked(effect.cfd_id, tuple(problems)))
 
     async def _sign_cets(self, effect: f.SignCets) -> None:

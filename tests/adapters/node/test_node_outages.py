@@ -1,0 +1,82 @@
+"""What a node does while the world around it is down, and that all of it proceeds when the world comes back."""
+
+from typing import Any
+
+import pytest
+from cfd_node import acting
+from cfd_node.node import Level, Node
+
+from cfd_core.cfd import phases as p
+
+
+def level(node: Node, subsystem: str) -> tuple[Level, str]:
+    health = node.health()[subsystem]
+    return health.level, health.reason
+
+
+async def test_a_whole_cfd(world: Any) -> None:
+    maker, taker = (maker := await world.maker()), await world.taker(maker)
+    end = await world.close(maker, taker, await world.set_up(maker, taker))
+    assert end.maker + end.taker == 3_000_000
+    for node, paid in ((maker, end.maker), (taker, end.taker)):
+        await node.wallet.sync()
+        balance = await node.wallet.balance()
+        assert balance.reserved == 0
+        assert balance.confirmed > paid
+        assert {health.level for health in node.health().values()} == {Level.RUNNING}
+
+
+async def test_electrum_down_at_start(world: Any, eventually: Any) -> None:
+    await world.control.server.stop()
+    maker = await world.maker(sats=0)
+    await eventually(lambda: "Connect" in level(maker, "chain")[1])
+    assert str(world.control.server.port) in level(maker, "chain")[1]
+    assert level(maker, "chain")[0] is Level.DEGRADED
+    assert level(maker, "wallet")[0] is Level.DEGRADED
+    assert level(maker, "store") == (Level.RUNNING, "")
+    await world.control.server.start()
+    await eventually(lambda: level(maker, "chain") == (Level.RUNNING, ""))
+    await eventually(lambda: level(maker, "wallet") == (Level.RUNNING, ""))
+    await world.fund(maker, 2_100_000)
+    taker = await world.taker(maker)
+    await world.close(maker, taker, await world.set_up(maker, taker))
+
+
+async def test_electrum_goes_away_while_a_cfd_is_open(world: Any, eventually: Any) -> None:
+    maker, taker = (maker := await world.maker()), await world.taker(maker)
+    key = await world.set_up(maker, taker)
+    await world.control.server.stop()
+    for node in (maker, taker):
+        await eventually(lambda node=node: level(node, "chain")[0] is Level.DEGRADED)
+    await world.control.mine()  # the lock confirms unseen
+    await world.control.server.start()
+    await world.close(maker, taker, key)
+
+
+async def test_an_order_without_a_chain_is_refused_with_the_reason(
+    world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "CHECK_PAUSE", 0.01)
+    maker, taker = (maker := await world.maker()), await world.taker(maker)
+    offer = await world.publish(maker)
+    await world.until(taker, lambda: offer in taker.engine.market.get(maker.peer_id, ()))
+    await world.control.server.stop()
+    for node in (maker, taker):
+        await eventually(lambda node=node: level(node, "chain")[0] is Level.DEGRADED)
+    key = await world.take(taker, maker.peer_id, offer)
+    reasons = [(await world.phase(node, key, p.SetupFailed)).reason for node in (maker, taker)]
+    assert all("cannot be asked" in reason for reason in reasons), reasons
+    await world.coins_released(maker, taker)
+
+
+async def test_oracle_down_at_start(world: Any) -> None:
+    await world.oracle.stop()
+    maker = await world.maker()
+    await maker.learn_event(world.event.announcement.event_id)
+    assert not maker.engine.announcements
+    assert level(maker, "oracle")[0] is Level.DEGRADED
+    assert "cannot be reached" in level(maker, "oracle")[1]
+    await world.oracle.start()
+    taker = await world.taker(maker)
+    await world.close(maker, taker, await world.set_up(maker, taker))
+    assert level(maker, "oracle") == (Level.RUNNING, "")
