@@ -96,6 +96,7 @@ class SignCets:
     """Run `cfd_core.contract.jobs.sign_cets` on any executor. A replay signs the same again."""
 
     cfd_id: CfdId
+    run: RunId
     job: SignCetsJob
 
 
@@ -104,6 +105,7 @@ class VerifyCets:
     """Run `cfd_core.contract.jobs.verify_cets` on any executor. A replay checks the same again."""
 
     cfd_id: CfdId
+    run: RunId
     job: VerifyCetsJob
 
 

@@ -167,6 +167,8 @@ class CetsSigned:
     """Answers `SignCets`: 162 bytes per CET, in schedule order."""
 
     cfd_id: CfdId
+    run: RunId
+    """The run that asked: an answer to an earlier one is not taken for it."""
     signatures: bytes = field(repr=False)
 
 
@@ -175,6 +177,7 @@ class CetsVerified:
     """Answers `VerifyCets`."""
 
     cfd_id: CfdId
+    run: RunId
     first_invalid: int | None
 
 

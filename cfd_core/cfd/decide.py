@@ -20,6 +20,7 @@ __all__ = [
     "check_can_roll_over",
     "choose",
     "force_close",
+    "is_due",
     "observe",
     "sign_cet",
     "take_commit_signature",
@@ -102,9 +103,14 @@ def check_can_roll_over(cfd: Cfd) -> Held:
         raise RuleViolation("a close is signed or a commit was published: the CFD may end at any time")
     if cfd.held.old is not None:
         raise RuleViolation("the last rollover is not complete: the counterparty has not revoked the old revision")
-    if cfd.attestations:
+    if is_due(cfd, cfd.held):
         raise RuleViolation("the oracle has attested: the CFD is due")
     return cfd.held
+
+
+def is_due(cfd: Cfd, held: Held) -> bool:
+    """Whether an attestation settles or liquidates the live revision; one of a replaced revision does not count."""
+    return any(held.live.covers(attestation) for attestation in cfd.attestations)
 
 
 def check_can_close(cfd: Cfd, price: Decimal) -> Held:
@@ -133,7 +139,7 @@ def take_commit_signature(cfd: Cfd, number: int, signature: bytes) -> tuple[e.Cf
 def take_revocation(cfd: Cfd, number: int, secret: Secret) -> tuple[e.CfdEvent, ...]:
     """The counterparty's revocation, sent again on a new connection; no news when we have it."""
     held = cfd.held
-    if held is None or any(revoked.number == number for revoked in held.revoked):
+    if held is None or cfd.ended or any(revoked.number == number for revoked in held.revoked):
         return ()
     if held.old is None or held.old.number != number:
         raise PeerViolation("a revocation of a revision that is not replaced")

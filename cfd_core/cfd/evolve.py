@@ -53,16 +53,16 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
         case e.RevisionRevoked():
             return replace(cfd, held=_revoked(held_of(cfd), event))
         case e.CloseSigned():
-            agreed = AgreedClose(event.price, event.close, event.complete)
-            return replace(cfd, held=replace(held_of(cfd), close=agreed))
+            return replace(cfd, held=_close_signed(held_of(cfd), event))
         case e.FeeBumped(parent, child, rate):
             return replace(cfd, bump=Bump(parent, child, rate))
         case e.OracleAttested(attestation):
             return replace(cfd, attestations=(*cfd.attestations, attestation))
         case e.OracleEquivocated(first, second):
-            return replace(cfd, equivocations=(*cfd.equivocations, Equivocation(first, second)))
+            return _doubted(replace(cfd, equivocations=(*cfd.equivocations, Equivocation(first, second))))
         case e.OutcomeChosen(outcome):
-            return replace(cfd, equivocations=tuple(replace(x, chosen=outcome) for x in cfd.equivocations))
+            chosen = tuple(replace(doubt, chosen=outcome) for doubt in cfd.equivocations)
+            return _doubted(replace(cfd, equivocations=chosen))
         case e.ExitSigned():
             ready = ReadyExit(kind=event.kind, number=event.number, transaction=event.transaction)
             others = tuple(x for x in cfd.exits if (x.kind, x.number) != (ready.kind, ready.number))
@@ -71,6 +71,18 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
             return replace(cfd, phase=_next_phase(cfd, event), close_reason=event.reason)
         case _:
             return replace(cfd, phase=_next_phase(cfd, event))
+
+
+def _doubted(cfd: Cfd) -> Cfd:
+    """Without the exits that were signed on another belief."""
+    kept = tuple(ready for ready in cfd.exits if ready.kind not in (e.ExitKind.CET, e.ExitKind.LIQUIDATION))
+    return replace(cfd, exits=kept)
+
+
+def _close_signed(held: Held, event: e.CloseSigned) -> Held:
+    if held.close is not None and held.close.complete and not event.complete:
+        return held  # proposed once more: what we have is better
+    return replace(held, close=AgreedClose(event.price, event.close, event.complete))
 
 
 _PhaseEvent = (
@@ -109,7 +121,7 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
         case e.CommitSeen():
             return _commit_seen(cfd.phase, event)
         case e.CommitGone():
-            return p.CommitPending(commit_of(cfd.phase))
+            return p.CommitPending(_waiting_again(cfd.phase))
         case e.ExitSeen():
             return _exit_seen(cfd.phase, event)
         case e.ExitGone():
@@ -193,7 +205,7 @@ def _revoked(held: Held, event: e.RevisionRevoked) -> Held:
 
 
 def _commit_seen(phase: p.Phase, event: e.CommitSeen) -> p.Phase:
-    known = phase.commit if isinstance(phase, p.COMMITTED) else None
+    known = _waiting_again(phase) if isinstance(phase, p.COMMITTED) else None
     same = known is not None and known.number == event.number
     commit = p.Commit(event.number, event.commit, known.tip if same and known else event.tip)
     if not event.height:
@@ -216,6 +228,12 @@ def _exit_seen(phase: p.Phase, event: e.ExitSeen) -> p.Phase:
 def _without_exit(phase: p.Phase) -> p.Phase:
     height = commit_height(phase)
     return p.CommitConfirmed(commit_of(phase), height) if height else p.CommitPending(commit_of(phase))
+
+
+def _waiting_again(phase: p.Phase) -> p.Commit:
+    """The commit, whose waiting counts from the block that it was in, if it was."""
+    commit = commit_of(phase)
+    return replace(commit, tip=max(commit.tip, commit_height(phase)))
 
 
 def held_of(cfd: Cfd) -> Held:

@@ -45,7 +45,8 @@ FACTS: Final[dict[type, tuple[type, ...]]] = {
     # later, our secret of the old revision would leave while a commit of it is on its way
     e.RolloverSigned: _LOCKED,
     e.RevisionRevoked: HELD,
-    e.CloseSigned: HELD,
+    # once a commit is out, that is how the CFD ends: an older price must not race it
+    e.CloseSigned: (*_LOCKED, *_CLOSING),
     e.FeeBumped: HELD,
     e.OracleAttested: HELD,
     e.OracleEquivocated: HELD,

@@ -50,7 +50,7 @@ def owed(cfd: Cfd, at: Now) -> tuple[f.Effect, ...]:
 def _watches(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
     live = held.live.draft
     yield f.WatchOutpoint(live.lock_outpoint, live.lock_output_script)
-    if isinstance(cfd.phase, p.LockSignedUnseen | p.LockPending | p.LockConflict):
+    if not held.lock or isinstance(cfd.phase, p.LockSignedUnseen | p.LockPending | p.LockConflict):
         for coin in live.maker.funder.inputs + live.taker.funder.inputs:
             yield f.WatchOutpoint(coin.outpoint, coin.output.script)
     if isinstance(cfd.phase, p.COMMITTED):

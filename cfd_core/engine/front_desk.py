@@ -153,7 +153,7 @@ def _dispatch_input(turn: Turn, happened: i.Input) -> None:
         case i.TipChanged(height):
             life.tip_changed(turn, height)
         case i.AnnouncementReceived(announcement):
-            turn.announcements[announcement.event_id] = announcement
+            turn.learn(announcement)
             rolling.announced(turn)
         case i.AttestationReceived(event, raw):
             life.attested(turn, event, raw)

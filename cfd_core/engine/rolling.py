@@ -39,8 +39,7 @@ def roll_over(turn: Turn, command: c.RollOver) -> None:
     if runs.of_cfd(turn, cfd.id) is not None:
         raise RuleViolation("a protocol for this CFD is in flight")
     terms = _own_terms(turn, cfd, held)
-    number = sum(key.startswith(f"rollover:{cfd.id}") for key in turn.runs)
-    key = RunId(f"rollover:{cfd.id}:{held.live.number}:{turn.now}:{number}")
+    key = runs.fresh(turn, f"rollover:{cfd.id}:{held.live.number}")
     run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, command.entropy, cfd.id)
     opening = f.OpenStream(run.id, run.peer, m.PROTOCOL)
     runs.follow(turn, run, machine.start_proposer(_rollover(turn, run, cfd, held), terms, opening))
@@ -96,6 +95,7 @@ def _rollover(turn: Turn, run: Run, cfd: Cfd, held: Held) -> s.Rollover:
         old_keys=turn.keys(cfd.id, held.live.number),
         keys=turn.keys(cfd.id, held.live.number + 1),
         aux=secp.tagged_hash("cfd/rollover-aux", run.entropy),
+        pinned=s.Pinned(held.next.dlc.draft.fingerprint, held.next.own_commit) if held.next is not None else None,
     )
 
 
@@ -199,7 +199,7 @@ def peer_connected(turn: Turn, peer: i.PeerConnected) -> None:
     owed = [message for cfd in turn.cfds.values() if cfd.peer == peer.peer for message in _unheard(turn, cfd)]
     if not owed:
         return
-    key = RunId(f"resume:{peer.peer}:{turn.now}:{len(turn.runs)}")
+    key = runs.fresh(turn, f"resume:{peer.peer}")
     runs.open_run(turn, key, peer.peer, m.RESUME_PROTOCOL, peer.entropy)
     turn.effects.append(f.OpenStream(key, peer.peer, m.RESUME_PROTOCOL))
     turn.effects.extend(f.SendMessage(key, message) for message in owed)
@@ -262,7 +262,7 @@ def next_try(cfd: Cfd, policy: Policy, tried: Timestamp | None) -> Timestamp | N
     """When an automatic rollover is due: just after an hour, spread out, and again some time after a failure."""
     if not policy.auto_rollover or cfd.role is not Role.TAKER or not isinstance(cfd.phase, p.Open):
         return None
-    if cfd.held is None or cfd.held.close is not None or cfd.attestations:
+    if cfd.held is None or cfd.held.close is not None or decide.is_due(cfd, cfd.held):
         return None
     first = max(cfd.expiry - policy.rollover_from, cfd.opened_at)
     hour = -(-first // HOUR) * HOUR
@@ -281,5 +281,5 @@ def try_due(turn: Turn) -> None:
         entropy = secp.tagged_hash("cfd/auto-rollover", f"{key}:{turn.now}".encode())
         try:
             roll_over(turn, c.RollOver(key, entropy))
-        except RuleViolation:
+        except CfdError:
             continue

@@ -22,6 +22,12 @@ def open_run(turn: Turn, key: RunId, peer: PeerId, protocol: str, entropy: bytes
     return run
 
 
+def fresh(turn: Turn, what: str) -> RunId:
+    """An id that no run of this process had: late news of an ended run must not hit another."""
+    turn.runs_begun += 1
+    return RunId(f"{what}:{turn.now}:{turn.runs_begun}")
+
+
 def of_cfd(turn: Turn, key: CfdId) -> Run | None:
     """The live run about this CFD, if any."""
     return next((run for run in turn.runs.values() if run.cfd_id == key and run.state is not None), None)
@@ -70,6 +76,8 @@ def answer(turn: Turn, cfd_id: CfdId, answered: Any) -> None:
     """Let the run that waits for this answer have it; late and replayed ones have no addressee."""
     run = of_cfd(turn, cfd_id)
     if run is not None and (type(run.state), type(answered)) in parts(run).states.TRANSITIONS:
+        if isinstance(answered, i.CetsSigned | i.CetsVerified) and answered.run != run.id:
+            return  # of an earlier run: its signatures are other ones
         answer_run(turn, run, answered)
     elif run is None and isinstance(answered, i.CoinsReserved):
         _give_back(turn, cfd_id)

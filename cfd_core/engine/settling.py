@@ -15,7 +15,7 @@ from cfd_core.errors import CfdError, PeerViolation, RuleViolation
 from cfd_core.protocols.settlement import machine
 from cfd_core.protocols.settlement import messages as m
 from cfd_core.protocols.settlement import states as s
-from cfd_core.values import Role, RunId, price
+from cfd_core.values import Role, price
 
 
 def propose(turn: Turn, command: c.ProposeSettlement) -> None:
@@ -25,7 +25,7 @@ def propose(turn: Turn, command: c.ProposeSettlement) -> None:
     held = decide.check_can_close(cfd, at)
     if runs.of_cfd(turn, cfd.id) is not None:
         raise RuleViolation("a protocol for this CFD is in flight")
-    key = RunId(f"settle:{cfd.id}:{turn.now}:{len(turn.runs)}")
+    key = runs.fresh(turn, f"settle:{cfd.id}")
     run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, bytes(32), cfd.id)
     opening = f.OpenStream(run.id, run.peer, m.PROTOCOL)
     runs.follow(turn, run, machine.start_proposer(_settlement(turn, run, cfd, held, at), opening))

@@ -60,6 +60,8 @@ class State:
     runs: Mapping[RunId, Run] = field(factory=dict)
     rollover_tries: Mapping[CfdId, Timestamp] = field(factory=dict)
     """When an automatic rollover was last tried."""
+    runs_begun: int = 0
+    """In this process, by us."""
     tip: int = 0
     clock: Timestamp = Timestamp(0)
     """The time of the last turn."""
@@ -94,6 +96,7 @@ class Turn:
         self.announcements = dict(state.announcements)
         self.runs = dict(state.runs)
         self.rollover_tries = dict(state.rollover_tries)
+        self.runs_begun = state.runs_begun
         self.tip = state.tip
         self.clock = now
         self.events: list[Recorded] = []
@@ -102,7 +105,7 @@ class Turn:
     def changes(self) -> dict[str, Any]:
         """The fields of `State` as this turn leaves them."""
         names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "runs", "rollover_tries")
-        return {name: getattr(self, name) for name in (*names, "tip", "clock")}
+        return {name: getattr(self, name) for name in (*names, "runs_begun", "tip", "clock")}
 
     # --- recording -----------------------------------------------------------------------------------------------
 
@@ -111,6 +114,12 @@ class Turn:
         self.node_version += 1
         fold_node(self.offers, self.announcements, event)
         self.events.append(Recorded(NODE_STREAM, self.node_version, event))
+
+    def learn(self, announcement: Announcement) -> None:
+        """Know an announcement; another one of the same event by the same oracle never replaces one that is stored."""
+        known = self.announcements.get(announcement.event_id)
+        if known is None or named(known) != named(announcement) or named(known) not in self.kept:
+            self.announcements[announcement.event_id] = announcement
 
     def keep(self, announcements: tuple[Announcement, ...]) -> None:
         """Store the announcements that a contract relies on, each once."""

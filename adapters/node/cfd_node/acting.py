@@ -158,10 +158,10 @@ class Acting:
         self._pump.give(i.InputsChecked(effect.cfd_id, tuple(problems)))
 
     async def _sign_cets(self, effect: f.SignCets) -> None:
-        self._pump.give(i.CetsSigned(effect.cfd_id, await self._jobs.sign(effect.job)))
+        self._pump.give(i.CetsSigned(effect.cfd_id, effect.run, await self._jobs.sign(effect.job)))
 
     async def _verify_cets(self, effect: f.VerifyCets) -> None:
-        self._pump.give(i.CetsVerified(effect.cfd_id, await self._jobs.verify(effect.job)))
+        self._pump.give(i.CetsVerified(effect.cfd_id, effect.run, await self._jobs.verify(effect.job)))
 
     async def _broadcast(self, effect: f.BroadcastTx) -> None:
         # one after the other, in the order they were asked for: a child must not arrive before its parent

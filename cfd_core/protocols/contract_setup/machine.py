@@ -241,7 +241,7 @@ def _on_agreement(state: s.AwaitingAgreement, message: m.Agreement) -> Step:
     job = signing.sign_cets_job(state.draft, state.setup.keys, state.setup.aux)
     return Step(
         s.SigningCets(state.setup, state.draft, state.previous),
-        (f.SignCets(state.setup.cfd_id, job),),
+        (f.SignCets(state.setup.cfd_id, state.setup.run, job),),
     )
 
 
@@ -274,7 +274,7 @@ def _on_signatures(state: s.AwaitingSignatures, message: m.Signatures) -> Step:
     )
     return Step(
         s.VerifyingCets(setup, dlc, message.cets, state.previous),
-        (f.VerifyCets(setup.cfd_id, job),),
+        (f.VerifyCets(setup.cfd_id, setup.run, job),),
     )
 
 

@@ -167,6 +167,8 @@ def _on_points(state: s.AwaitingPoints, message: m.Points) -> Step:
         maker=Party(live.maker.funder, points[Role.MAKER]),
         taker=Party(live.taker.funder, points[Role.TAKER]),
     )
+    if rollover.pinned is not None and rollover.pinned.fingerprint != draft.fingerprint:
+        raise PeerViolation("an earlier rollover from this revision is not complete, and this is another one")
     agreement = m.Agreement(rollover.cfd_id, draft.fingerprint)
     return Step(s.AwaitingAgreement(rollover, draft), (f.SendMessage(rollover.run, agreement),))
 
@@ -176,7 +178,7 @@ def _on_agreement(state: s.AwaitingAgreement, message: m.Agreement) -> Step:
         raise PeerViolation("the counterparty derived other transactions from the same terms")
     rollover = state.rollover
     job = signing.sign_cets_job(state.draft, rollover.keys, rollover.aux)
-    return Step(s.SigningCets(rollover, state.draft), (f.SignCets(rollover.cfd_id, job),))
+    return Step(s.SigningCets(rollover, state.draft), (f.SignCets(rollover.cfd_id, rollover.run, job),))
 
 
 # --- signing -------------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def _on_exits(state: s.AwaitingExits, message: m.Exits) -> Step:
         their_refund=message.refund,
         cets_sha256=hashlib.sha256(message.cets).digest(),
     )
-    return Step(s.VerifyingCets(rollover, dlc, message.cets), (f.VerifyCets(rollover.cfd_id, job),))
+    return Step(s.VerifyingCets(rollover, dlc, message.cets), (f.VerifyCets(rollover.cfd_id, rollover.run, job),))
 
 
 def _on_cets_verified(state: s.VerifyingCets, answer: inputs.CetsVerified) -> Step:
@@ -212,7 +214,10 @@ def _on_cets_verified(state: s.VerifyingCets, answer: inputs.CetsVerified) -> St
 
 
 def _sign_commit(rollover: s.Rollover, dlc: Settleable) -> tuple[bytes, f.SendMessage]:
-    commit = signing.sign_commit(dlc.draft, rollover.role, rollover.keys, rollover.aux)
+    if rollover.pinned is not None:
+        commit = rollover.pinned.own_commit
+    else:
+        commit = signing.sign_commit(dlc.draft, rollover.role, rollover.keys, rollover.aux)
     return commit, f.SendMessage(rollover.run, m.CommitSignature(rollover.cfd_id, dlc.number, commit))
 
 

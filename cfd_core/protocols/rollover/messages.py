@@ -11,13 +11,14 @@ from typing import Final
 
 from attrs import field, frozen
 
-from cfd_core.contract.terms import MAX_LIQUIDATIONS
-from cfd_core.errors import DecodeError
+from cfd_core.contract import terms
+from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.inputs import Message, for_people, length
 from cfd_core.values import EventId, Txid
 
 PROTOCOL: Final = "cfd-rollover@1"
 RESUME_PROTOCOL: Final = "cfd-resume@1"
+MAX_HOURS: Final = 48
 
 
 @frozen(kw_only=True)
@@ -32,8 +33,12 @@ class Terms:
     """Of funding to be charged."""
 
     def __attrs_post_init__(self) -> None:
-        if len(self.liquidations) > MAX_LIQUIDATIONS or not 0 <= self.hours <= 48:
+        if len(self.liquidations) > terms.MAX_LIQUIDATIONS or not 0 <= self.hours <= MAX_HOURS:
             raise DecodeError("rollover terms out of range")
+        try:
+            terms.funding_rate(self.funding_rate)
+        except RuleViolation as error:
+            raise DecodeError(str(error)) from error
 
 
 @frozen

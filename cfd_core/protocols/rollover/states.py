@@ -15,6 +15,17 @@ from cfd_core.protocols.rollover import messages as m
 from cfd_core.values import CfdId, EventId, Role, RunId
 
 
+@frozen
+class Pinned:
+    """An earlier run left our commit signature for the next revision with the counterparty.
+
+    A second one, of other transactions or of other nonces, would be a commit that we neither know nor can punish.
+    """
+
+    fingerprint: bytes
+    own_commit: bytes = field(repr=False)
+
+
 @frozen(kw_only=True)
 class Rollover:
     """What every phase knows."""
@@ -29,6 +40,7 @@ class Rollover:
     keys: CfdKeys
     """Ours of the new revision."""
     aux: bytes = field(repr=False)
+    pinned: Pinned | None = None
 
 
 @frozen

@@ -380,10 +380,10 @@ class Pair:
                 node.give(i.FeeBumpSigned(key, Transaction.parse(parent).txid, child.serialize(), rate))
             case f.CheckInputs(key, _):
                 node.give(i.InputsChecked(key, node.input_problems))
-            case f.SignCets(key, job):
-                node.give(i.CetsSigned(key, jobs.sign_cets(job)))
-            case f.VerifyCets(key, job):
-                node.give(i.CetsVerified(key, jobs.verify_cets(job)))
+            case f.SignCets(key, run, job):
+                node.give(i.CetsSigned(key, run, jobs.sign_cets(job)))
+            case f.VerifyCets(key, run, job):
+                node.give(i.CetsVerified(key, run, jobs.verify_cets(job)))
             case f.BroadcastTx(_, _, txid, raw):
                 tx = Transaction.parse(raw)
                 if self.chain.submit(tx):
