@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cfd_node.commands.demo import demo
+from cfd_node.commands.explain import explain
 from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
 from cfd_node.logs import configure_logs
@@ -51,3 +52,4 @@ def main(verbose: bool) -> None:
 main.add_command(demo)
 main.add_command(payouts)
 main.add_command(oracle)
+main.add_command(explain)

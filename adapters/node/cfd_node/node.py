@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, closing
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 import structlog
 from attrs import field, frozen
@@ -61,6 +62,10 @@ class NodeConfig:
     """Seconds after an event's time before the oracle is asked."""
 
 
+IDENTITY_FILE: Final = "identity"
+"""Whose store it is, for tools that look at it without the seed."""
+
+
 class Level(Enum):
     """How a subsystem is."""
 
@@ -91,6 +96,7 @@ class Node:
         with ExitStack() as held:
             held.enter_context(own_folder(config.folder))
             self.store = held.enter_context(closing(SqlStore(sqlite_url(config.folder / "events.sqlite"), identity)))
+            (config.folder / IDENTITY_FILE).write_text(identity)
             self.pump = Pump(settings, self.store, clock)
             self._held = held.pop_all()
         self.chain = ElectrumChain(*config.electrum, network=config.network)

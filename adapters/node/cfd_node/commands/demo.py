@@ -75,6 +75,7 @@ SIDES = {"long": Position.LONG, "buy": Position.LONG, "short": Position.SHORT, "
 @click.option("--event", type=click.Path(path_type=Path), default=RECORDED, help="Recorded olivia event (JSON).")
 @click.option("--electrum", metavar="HOST:PORT", help="Electrum server of an outside regtest node.")
 @click.option("--bitcoind", metavar="URL", help="RPC address of that node: http://user:password@host:port")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the two nodes' folders under this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def demo(
     price: Decimal,
@@ -88,6 +89,7 @@ def demo(
     event: Path,
     electrum: str | None,
     bitcoind: str | None,
+    keep: Path | None,
     as_json: bool,
 ) -> None:
     """Open a CFD between two nodes and see it through to its end.
@@ -126,7 +128,7 @@ def demo(
         plans = {name: STORIES[name].prepare(plan) for name in names}
         for prepared in plans.values():
             prepared.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
-        reports = [_tell(name, plans[name], electrum, bitcoind, console) for name in names]
+        reports = [_tell(name, plans[name], (electrum, bitcoind), keep, console) for name in names]
     except EXPECTED as error:
         raise click.ClickException(str(error) or type(error).__name__) from error
     if as_json:
@@ -137,10 +139,19 @@ def demo(
     sys.exit(1 if any(report.disagreements for report in reports) else 0)
 
 
-def _tell(name: str, plan: DemoPlan, electrum: str | None, bitcoind: str | None, console: Console) -> Report:
-    chain, control = _control(plan, electrum, bitcoind)
+def _tell(
+    name: str, plan: DemoPlan, outside: tuple[str | None, str | None], keep: Path | None, console: Console
+) -> Report:
+    chain, control = _control(plan, *outside)
     console.print(f"{name}: {STORIES[name].about}", style="bold")
-    return asyncio.run(_run(name, plan, chain, control, lambda line: console.print(line, style="dim", soft_wrap=True)))
+
+    def say(line: str) -> None:
+        console.print(line, style="dim", soft_wrap=True)
+
+    if keep is not None:
+        return asyncio.run(_run(name, plan, chain, control, keep / name, say))
+    with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
+        return asyncio.run(_run(name, plan, chain, control, Path(folder), say))
 
 
 def _show(reports: list[Report], console: Console) -> None:
@@ -165,11 +176,10 @@ def _control(
 
 
 async def _run(
-    name: str, plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], say: Say
+    name: str, plan: DemoPlan, chain: str, control: AbstractAsyncContextManager[ChainControl], folder: Path, say: Say
 ) -> Report:
     begun = time.monotonic()
     story = STORIES[name]
-    with tempfile.TemporaryDirectory(prefix="cfd-demo-") as folder:
-        async with control as running, Theatre(plan, running, Path(folder), say) as stage:
-            await story.act(stage)
-            return await make_report(stage, name, story.ends, chain, time.monotonic() - begun)
+    async with control as running, Theatre(plan, running, folder, say) as stage:
+        await story.act(stage)
+        return await make_report(stage, name, story.ends, chain, time.monotonic() - begun)

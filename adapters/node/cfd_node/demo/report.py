@@ -153,11 +153,12 @@ class Ledger:
             event = self.last(seen)
             if event is not None:
                 found.append(self._shown(kind, getattr(event, kind), event.height, found))
-        bumps = {name: self.last(e.FeeBumped, name) for name in self.histories}
+        found += [
+            ShownTransaction("fee bump", child, fee, found[-1].height) for child, fee in self.stage.children.values()
+        ]
         exit_seen = self.last(e.ExitSeen)
         if exit_seen is not None:
             found.append(self._shown(exit_seen.kind.value, exit_seen.transaction, exit_seen.height, found))
-        self.bumps = {name: bump for name, bump in bumps.items() if bump is not None}
         return found
 
     def _shown(self, kind: str, raw: bytes, height: int, before: list[ShownTransaction]) -> ShownTransaction:
@@ -201,11 +202,8 @@ class Ledger:
 
     def _bump_cost(self, role: Role) -> int:
         """What a child of this side's cost it, if it is the one in the chain."""
-        bump = getattr(self, "bumps", {}).get(role.value)
-        confirmed = self.stage.children.get(role.value)
-        if bump is None or confirmed is None:
-            return 0
-        return confirmed - ANCHOR_SATS
+        child = self.stage.children.get(role.value)
+        return 0 if child is None else child[1] - ANCHOR_SATS
 
     def entitled(self, role: Role, last: ShownTransaction) -> Fraction:
         """What the contract gives this side, by the textbook formulas, on purpose not the code that made the CETs."""

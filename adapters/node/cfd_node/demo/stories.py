@@ -24,6 +24,8 @@ Act = Callable[[Theatre], Awaitable[None]]
 SETTLED_AT: Final = 48_935
 SPIKE: Final = 20
 """sat/vB that blocks ask for in the story of the fee spike; the contract agreed on 2."""
+MOST_BLOCKS: Final = 16
+"""That the commit may take then; the rate passes 20 sat/vB after 8."""
 
 
 @frozen
@@ -159,6 +161,7 @@ async def cancel(stage: Theatre) -> None:
     stage.maker.keep_from = _withholds
     await stage.take()
     await stage.phase("the taker to sign the lock", p.LockSignedUnseen, nodes=(stage.taker,))
+    await stage.phase("the maker to have both signatures", p.LockPending, nodes=(stage.maker,))
     stage.say("maker: withholds its signature on the lock")
     stage.clock.turn_to(Timestamp(stage.clock.now() + stage.taker.config.policy.deadlines.cancel_after + 5))
     await stage.phase("the cancellation to be seen", p.LockConflict)
@@ -208,14 +211,17 @@ async def fees(stage: Theatre) -> None:
 async def _bumped_in(stage: Theatre) -> int:
     waited = 0
     while isinstance(stage.cfd(stage.taker).phase, p.CommitPending):
-        if waited > 10:
-            raise DemoFailed("the bumped commit did not confirm within 10 blocks")
+        if waited > MOST_BLOCKS:
+            raise DemoFailed(f"the bumped commit did not confirm within {MOST_BLOCKS} blocks")
         tip = await stage.control.height()
         await stage.control.mine()
         waited += 1
         for node in stage.nodes:
             await stage.step("the block to be heard of", node.pump.until(_past(tip)))
-        await stage.until("the bump to be out", _bump_settled(stage, waited), stage.taker)
+        await stage.until("the bump to be signed", _bump_settled(stage, waited), stage.taker)
+        bump = stage.cfd(stage.taker).bump
+        if bump is not None:
+            await stage.in_mempool(Transaction.parse(bump.child).txid)
     height = await stage.control.height()
     bump = stage.cfd(stage.taker).bump
     await _note_child(stage)
@@ -235,7 +241,8 @@ async def _note_child(stage: Theatre) -> None:
         child = Transaction.parse(bump.child) if bump is not None else None
         if child is not None and await stage.control.confirmed(child.txid):
             spent = [await _output(stage, tx_in.outpoint) for tx_in in child.inputs]
-            stage.children[node.config.name] = sum(spent) - sum(out.sats for out in child.outputs)
+            fee = sum(spent) - sum(out.sats for out in child.outputs)
+            stage.children[node.config.name] = (child, fee)
 
 
 async def _output(stage: Theatre, outpoint: OutPoint) -> int:

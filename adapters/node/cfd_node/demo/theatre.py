@@ -42,17 +42,16 @@ class Theatre:
         self.plan, self.control, self.folder, self.say = plan, control, folder, say
         self.clock = ShiftableClock(plan.start)
         own = OracleSecrets(Secret(secrets.token_bytes(32)), Secret(secrets.token_bytes(32)))
-        self.oracle = OracleServer(
-            secrets=own, clock=self.clock.now, recorded=[plan.event.raw], recorded_keys=plan.event.keys
-        )
+        recorded = [plan.event.raw] if plan.recorded else []
+        self.oracle = OracleServer(secrets=own, clock=self.clock.now, recorded=recorded, recorded_keys=plan.event.keys)
         self.maker: Node
         self.taker: Node
         self.key: CfdId
         self.offer: Offer
         self.proofs: list[str] = []
         """What the chain refused when it had to."""
-        self.children: dict[str, int] = {}
-        """Fee of the child that confirmed with a bumped commit, by who paid it."""
+        self.children: dict[str, tuple[Transaction, int]] = {}
+        """The child that confirmed with a bumped commit and its fee, by who paid it."""
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
