@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cfd_core import values
 from cfd_core.cfd.aggregate import Cfd
-from cfd_core.cfd.events import CfdEvent, CommitSeen, Event, ExitSeen, LockSeen, OrderPlaced
+from cfd_core.cfd.events import CfdEvent, CommitSeen, ExitSeen, LockSeen, NodeEvent, OrderPlaced
 from cfd_core.cfd.evolve import evolve
 from cfd_core.cfd.react import Deadlines
 from cfd_core.cfd.summary import Summary, summary
@@ -61,11 +61,7 @@ def _history(folder: Path, prefix: str) -> list[CfdEvent]:
     streams = {stream for stream, event in events if isinstance(event, OrderPlaced) and stream.startswith(prefix)}
     if len(streams) != 1:
         raise click.ClickException(f"{len(streams) or 'no'} CFDs begin with {prefix!r:.40}")
-    return [event for stream, event in events if stream in streams and _of_cfd(event)]
-
-
-def _of_cfd(event: Event) -> bool:
-    return not type(event).__name__.startswith(("Offer", "Announcement"))
+    return [event for stream, event in events if stream in streams and not isinstance(event, NodeEvent)]
 
 
 def _folded(history: list[CfdEvent]) -> Cfd:

@@ -222,12 +222,11 @@ async def _bumped_in(stage: Theatre) -> int:
         bump = stage.cfd(stage.taker).bump
         if bump is not None:
             await stage.in_mempool(Transaction.parse(bump.child).txid)
-    height = await stage.control.height()
-    bump = stage.cfd(stage.taker).bump
-    await _note_child(stage)
-    stage.say(f"chain: the commit confirmed after {waited} blocks, with a child at {bump.rate if bump else 0} sat/vB")
     await stage.phase("the commit to confirm", p.CommitConfirmed)
-    return height
+    bump, phase = stage.cfd(stage.taker).bump, stage.cfd(stage.taker).phase
+    await _note_child(stage)
+    stage.say(f"chain: the commit confirmed with a child at {bump.rate if bump else 0} sat/vB")
+    return phase.commit_height if isinstance(phase, p.CommitConfirmed) else 0
 
 
 def _past(tip: int) -> Callable[[Engine], bool]:
