@@ -43,10 +43,12 @@ class Acting:
         poller: AttestationPoller,
         jobs: JobRunner,
         open_stream: Callable[[PeerId, str], Awaitable[Stream]],
+        bump_delay: float,
     ) -> None:
         self._pump, self._sessions, self._chain, self._wallet = pump, sessions, chain, wallet
         self._store, self._announcements, self._poller, self._jobs = store, announcements, poller, jobs
         self._open_stream = open_stream
+        self._bump_delay = bump_delay
         self._order: dict[CfdId, asyncio.Lock] = {}
 
     def run(self, effect: f.Effect) -> None:
@@ -109,6 +111,10 @@ class Acting:
             self._pump.give(i.CancelInputSigned(effect.cfd_id, signed))
 
     async def _bump(self, effect: f.BumpFee) -> None:
+        # blocks are heard of before what is in them: let the news of the parent's confirmation overtake us
+        await asyncio.sleep(self._bump_delay)
+        if effect not in self._pump.owed():
+            return
         parent = Transaction.parse(effect.parent).txid
         try:
             child = await self._wallet.bump(

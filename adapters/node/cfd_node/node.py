@@ -60,6 +60,8 @@ class NodeConfig:
     policy: Policy = field(factory=Policy)
     attestation_delay: float = 60
     """Seconds after an event's time before the oracle is asked."""
+    bump_delay: float = 5
+    """Seconds between wanting a fee bump and signing it: news of a confirmation may be on its way."""
 
 
 IDENTITY_FILE: Final = "identity"
@@ -133,6 +135,7 @@ class Node:
             poller=self._poller,
             jobs=self._jobs,
             open_stream=self._open_stream,
+            bump_delay=self.config.bump_delay,
         )
 
     # --- life ----------------------------------------------------------------------------------------------------

@@ -54,7 +54,11 @@ class Pump:
 
     def resume(self) -> None:
         """Do again whatever is owed: after a start, or when a shell came back."""
-        self._act(self.engine.resume(self._clock.now()))
+        self._act(self.owed())
+
+    def owed(self) -> tuple[Effect, ...]:
+        """What is owed to the world now."""
+        return self.engine.resume(self._clock.now())
 
     async def stop(self) -> None:
         """Stop the timer and the effects under way, and begin no more."""

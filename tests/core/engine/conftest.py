@@ -17,8 +17,12 @@ from cfd_core import inputs as i
 from cfd_core.bitcoin import scripts
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import commands as c
+from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Recorded
+from cfd_core.cfd.evolve import evolve as fold
+from cfd_core.cfd.lifecycle import FACTS, LIFECYCLE, legal
 from cfd_core.cfd.offer import Offer
 from cfd_core.contract import jobs
 from cfd_core.crypto import secp
@@ -35,10 +39,14 @@ from cfd_core.oracle import (
     attest,
     hourly_event_id,
     read_announcement,
+    read_attestation,
     read_price_event,
     read_recorded_event,
     sign_announcement,
 )
+from cfd_core.protocols.contract_setup import messages as m
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.protocols.settlement import messages as t
 from cfd_core.serial import stored, wire
 from cfd_core.values import (
     HOUR,
@@ -118,7 +126,7 @@ class ToyChain:
     """Blocks of transactions under the rules that matter here: spends, conflicts, relative timelocks."""
 
     def __init__(self) -> None:
-        self.height = 100
+        self.height = 109
         self.places: dict[str, int] = {}
         self.transactions: dict[str, Transaction] = {}
         self.held_back: set[str] = set()
@@ -224,6 +232,91 @@ class Wallet:
         return bytes(psbt.serialize())
 
 
+def contents(engine: Engine) -> list[Any]:
+    """Everything an engine holds, in containers of its own."""
+    maps = (engine.cfds, engine.offers, engine.market, engine.announcements, engine.runs, engine.rollover_tries)
+    return [*(tuple(x.items()) for x in maps), engine.node_version, engine.kept, engine.tip, engine.clock]
+
+
+class Conscience:
+    """What must hold after every turn of a node, whatever the other side, chain and oracle do."""
+
+    def __init__(self) -> None:
+        self.cfds: dict[str, Cfd] = {}
+        self.versions: dict[str, int] = {}
+        self.force_closed: set[tuple[str, int]] = set()
+        self.commit_signatures: dict[tuple[str, int], bytes] = {}
+        self.closes: dict[str, str] = {}
+        self.may_punish = False
+        """The counterparty cheats in this test."""
+
+    def stored(self, recorded: Recorded) -> None:
+        key, event = recorded.stream, recorded.event
+        self.versions[key] = self.versions.get(key, 0) + 1
+        assert recorded.version == self.versions[key], "no gap in a stream"
+        if isinstance(event, e.NodeEvent):
+            return
+        before = self.cfds.get(key)
+        after = self.cfds[key] = fold(before, event)
+        if before is not None:
+            self._lawful(before.phase, event, after.phase)
+            self._harmless(before, event)
+        if isinstance(event, e.CfdClosed):
+            conserved(after, after.phase)
+
+    def _lawful(self, before: Any, event: Any, after: Any) -> None:
+        assert legal(before, event)
+        table = LIFECYCLE.get((type(before), type(event)), ())
+        unchanged = isinstance(before, FACTS.get(type(event), ())) and type(after) is type(before)
+        assert type(after) in table or unchanged, f"{type(event).__name__}: {before!r:.60} to {after!r:.60}"
+
+    def _harmless(self, before: Cfd, event: Any) -> None:
+        match event:
+            case e.RolloverSigned():
+                assert not isinstance(before.phase, p.COMMITTED), "no rollover while a commit is out"
+            case e.ForceCloseStarted():
+                assert before.held is not None
+                self.force_closed.add((before.id, before.held.live.number))
+            case e.CloseSigned(close=close):
+                txid = Transaction.parse(close).txid
+                assert self.closes.setdefault(before.id, txid) == txid, "never two prices signed"
+            case e.ExitSigned(kind=e.ExitKind.PUNISH):
+                assert self.may_punish, "an honest party is never punishable"
+            case _:
+                pass
+
+    def sent(self, message: Any) -> None:
+        """Called when a message of ours is about to leave."""
+        cfd = self.cfds.get(message.cfd_id)
+        match message:
+            case m.LockSignatures():
+                assert cfd is not None and cfd.held is not None, "stored before it is sent"
+            case r.CommitSignature(key, number, signature):
+                assert cfd is not None and cfd.held is not None
+                assert cfd.held.settleable(number) is not None, "its exits are stored before it is sent"
+                assert self.commit_signatures.setdefault((key, number), signature) == signature, "one signature only"
+            case r.Revocation(key, number, _):
+                assert cfd is not None and cfd.held is not None
+                assert cfd.held.live.number > number, "the next revision is stored as signed"
+                assert (key, number) not in self.force_closed, "we published that commit"
+            case t.CloseSignature(key, _):
+                assert key in self.closes, "stored before it is sent"
+            case _:
+                pass
+
+
+def conserved(cfd: Cfd, phase: Any) -> None:
+    """Every sat of the pool went to one of the two, except where it never entered or a punishment paid fees."""
+    paid = phase.maker + phase.taker
+    if phase.kind is e.ExitKind.CANCEL:
+        assert paid == 0
+    elif phase.kind is e.ExitKind.PUNISH:
+        assert cfd.terms.pool // 2 <= paid <= cfd.terms.pool + cfd.held.live.draft.costs.exit_fee
+    else:
+        assert phase.kind is not e.ExitKind.UNKNOWN
+        assert paid == cfd.terms.pool
+
+
 class Node:
     """An engine with a store of its own and a list of what it wants done."""
 
@@ -233,6 +326,7 @@ class Node:
         keychain = Keychain.from_seed(Secret(role.value.encode() * 8), Network.REGTEST)
         self.settings = Settings(network=Network.REGTEST, keychain=keychain, policy=policy or Policy())
         self.engine = Engine(settings=self.settings)
+        self.conscience = Conscience()
         self.wallet = Wallet(role.value)
         self.log: list[Recorded] = []
         self.revisions: dict[tuple[str, int], bytes] = {}
@@ -244,13 +338,20 @@ class Node:
         self.now = NOW
 
     def give(self, happened: Any, now: Timestamp | None = None) -> None:
+        """One turn: store, then queue what is to be done. What no turn may do is checked at each."""
+        before = contents(self.engine)
         step = self.engine.handle(happened, self.now if now is None else now)
+        assert contents(self.engine) == before, "the engine itself never changes"
         for recorded in step.events:
             self.log.append(recorded)
+            self.conscience.stored(recorded)
             revision = stored.to_revision(recorded)
             if revision is not None:
                 self.revisions[revision.cfd_id, revision.revision] = revision.data
         self.engine = step.engine
+        for effect in step.effects:
+            if isinstance(effect, f.SendMessage):
+                self.conscience.sent(effect.message)
         self.todo.extend(step.effects)
 
     def restart(self) -> None:
@@ -268,6 +369,18 @@ class Node:
         (cfd,) = self.engine.cfds.values()
         return cfd
 
+    @property
+    def phase(self) -> Any:
+        return self.cfd.phase
+
+    @property
+    def held(self) -> Any:
+        return self.cfd.held
+
+    def sent(self, kind: type) -> bool:
+        """Whether a message of this kind has left."""
+        return any(isinstance(x, f.SendMessage) and isinstance(x.message, kind) for x in self.done)
+
     def event_names(self) -> list[str]:
         return [type(r.event).__name__ for r in self.log]
 
@@ -277,6 +390,9 @@ class Pair:
 
     `own_oracle`: settle on the tests' own oracle's events, with hourly liquidations, instead of the recorded one.
     """
+
+    accepts: Callable[..., bool] = staticmethod(lambda *_: True)
+    """Bitcoin Core's script engine, where the tests can have it."""
 
     def __init__(
         self,
@@ -295,7 +411,10 @@ class Pair:
         self.maker, self.taker = Node(Role.MAKER, maker_policy), Node(Role.TAKER, taker_policy)
         self.chain = ToyChain()
         self.streams: dict[tuple[PeerId, RunId], tuple[Node, RunId]] = {}
-        self.wire: deque[tuple[Node, RunId, bytes]] = deque()
+        self.wire: deque[tuple[Node, RunId, bytes | None]] = deque()
+        """What is on its way; None is the end of the stream."""
+        self.chain_speaks = True
+        """False: the test itself tells what the chain would."""
         self.broadcasts: dict[str, Transaction] = {}
         self.refused: list[Transaction] = []
         self.tamper: Callable[[Node, bytes], bytes | None] = lambda _to, raw: raw
@@ -330,11 +449,13 @@ class Pair:
                 return True
         if self.wire:
             to, run, raw = self.wire.popleft()
-            altered = self.tamper(to, raw)
-            if altered is not None:
+            if raw is None:
+                self.streams.pop((to.peer, run), None)
+                to.give(i.StreamClosed(run, "the stream was closed"))
+            elif (altered := self.tamper(to, raw)) is not None:
                 self.deliver(to, run, altered)
             return True
-        return self.report_news()
+        return self.chain_speaks and self.report_news()
 
     def report_news(self) -> bool:
         for node in self.nodes:
@@ -365,6 +486,8 @@ class Pair:
             case f.SendMessage(run, message):
                 if (node.peer, run) in self.streams:
                     self.wire.append((*self.streams[node.peer, run], wire.encode_message(message)))
+            case f.CloseStream(run):
+                self.close(node, run)
             case f.ReserveCoins():
                 node.give(node.wallet.reserve(effect))
             case f.ReleaseCoins(key):
@@ -386,6 +509,7 @@ class Pair:
                 node.give(i.CetsVerified(key, run, jobs.verify_cets(job)))
             case f.BroadcastTx(_, _, txid, raw):
                 tx = Transaction.parse(raw)
+                assert self.valid(tx), "only what Core's rules accept goes out"
                 if self.chain.submit(tx):
                     self.broadcasts[txid] = tx
                 else:
@@ -398,9 +522,53 @@ class Pair:
                 node.revisions.pop((key, revision), None)
             case f.FetchAnnouncement(event):
                 read_price_event(event)
-                node.give(i.AnnouncementReceived(announced(event)))
+                found = self.announcement if event == self.announcement.event_id else announced(event)
+                node.give(i.AnnouncementReceived(found))
             case _:
                 pass
+
+    def valid(self, tx: Transaction) -> bool:
+        """Under Core's rules, and paying no more than it spends; True where it spends what the tests do not know."""
+        coins = {x.txid: x for node in self.nodes for x in node.wallet.previous} | self.chain.transactions
+        known = [coins.get(tx_in.outpoint.txid) for tx_in in tx.inputs]
+        if None in known or not tx.inputs[0].witness:
+            return True
+        spent = [x.outputs[i.outpoint.vout] for x, i in zip(known, tx.inputs, strict=True) if x is not None]
+        return sum(o.sats for o in tx.outputs) <= sum(o.sats for o in spent) and self.accepts(tx, spent)
+
+    def close(self, node: Node, run: RunId) -> None:
+        if (far := self.streams.pop((node.peer, run), None)) is not None:
+            self.wire.append((*far, None))
+
+    def restart(self, node: Node) -> None:
+        """The node's process dies and comes back; its streams are cut, and what was on its way to it is lost."""
+        self.wire = deque(item for item in self.wire if item[0] is not node)
+        for peer, run in list(self.streams):
+            if peer == node.peer:
+                self.close(node, run)
+        node.restart()
+
+    def fire_timers(self, after: int = 60) -> None:
+        """It is so many seconds after the beginning."""
+        for node in self.nodes:
+            node.now = Timestamp(NOW + after)
+        self.both(i.TimerFired())
+
+    def alter(self, to: Node, kind: type[Any], change: Callable[[Any], Any]) -> None:
+        """Change messages of a kind on their way to `to`; a change to None loses them."""
+
+        def tamper(receiver: Node, raw: bytes) -> bytes | None:
+            message = wire.decode_message(raw)
+            if receiver is not to or not isinstance(message, kind):
+                return raw
+            changed = change(message)
+            return changed if changed is None or isinstance(changed, bytes) else wire.encode_message(changed)
+
+        self.tamper = tamper
+
+    def cheats(self, node: Node) -> None:
+        """From here on this side does what the other may punish."""
+        (self.maker if node is self.taker else self.taker).conscience.may_punish = True
 
     def both(self, happened: Any, now: Timestamp | None = None) -> None:
         for node in self.nodes:
@@ -446,9 +614,56 @@ class Pair:
 
     @property
     def draft(self) -> Any:
-        held = self.taker.cfd.held
+        return self.draft_of(self.taker)
+
+    def draft_of(self, node: Node) -> Any:
+        held = node.cfd.held
         assert held is not None
         return held.live.draft
+
+
+def enforceable(node: Node, cfd: Cfd, accepts: Callable[..., bool], word: bytes) -> None:
+    """From the stored bytes alone, this side can publish, settle and refund under Core's rules."""
+    assert cfd.held is not None
+    live, draft = cfd.held.live, cfd.held.live.draft
+    keys = node.settings.keychain.cfd_keys(cfd.id, live.number)
+    assert accepts(live.sign_commit(keys), draft.lock.outputs[:1])
+    for dlc in cfd.held.unrevoked:
+        settlement, of_number = dlc.draft.announcements[0], node.settings.keychain.cfd_keys(cfd.id, dlc.number)
+        own = settlement.oracle_key == SECRETS.public.attestation
+        raw = attestation(settlement.event_id, 48_935) if own else word
+        packed = node.revisions[cfd.id, dlc.number]
+        cet = dlc.sign_cet(of_number, read_attestation(settlement, raw), packed).transaction
+        assert accepts(cet, dlc.draft.commit.outputs[:1])
+        assert accepts(dlc.sign_refund(of_number), dlc.draft.commit.outputs[:1])
+    if cfd.held.lock:
+        assert accepts(Transaction.parse(cfd.held.lock), draft.lock_spent)
+
+
+@pytest.fixture(scope="session")
+def audit(accepts: Callable[..., bool]) -> Callable[[Pair], None]:
+    """What must hold on both sides once nobody has anything to say any more."""
+
+    def check(pair: Pair) -> None:
+        for node in (pair.maker, pair.taker):
+            assert not node.engine.runs, "every run has ended"
+            events = stored.read_events(stored.to_stored(recorded) for recorded in node.log)
+            assert Engine.load(node.settings, events).cfds == node.engine.cfds, "the log says the same"
+            for cfd in node.engine.cfds.values():
+                if cfd.held is None:
+                    assert cfd.ended
+                    assert not node.sent(m.LockSignatures), "no lock signature of ours is out"
+                    assert cfd.id not in node.wallet.reserved, "the coins are free"
+                else:
+                    enforceable(node, cfd, accepts, recorded_event()[1] or b"")
+
+    return check
+
+
+@pytest.fixture(autouse=True, scope="session")
+def core_rules(accepts: Callable[..., bool]) -> None:
+    """Whatever the conversations broadcast is held against Core's script engine."""
+    Pair.accepts = staticmethod(accepts)
 
 
 @pytest.fixture
@@ -456,9 +671,15 @@ def pair() -> Pair:
     return Pair()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pair() -> type[Pair]:
     return Pair
+
+
+@pytest.fixture
+def quick() -> Pair:
+    """A pair whose contracts have few CETs, for tests that set up many."""
+    return Pair(tolerance=Decimal("0.05"))
 
 
 @pytest.fixture

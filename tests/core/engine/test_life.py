@@ -304,6 +304,7 @@ def test_a_revoked_commit_is_punished_from_the_mempool_on(make_pair: Any, cheat:
     revoked = cheater.cfd.held.live.sign_commit(keys)
     for _ in range(rollovers):
         roll_over(pair, hours=1)
+    pair.cheats(cheater)
     assert pair.chain.submit(revoked)
     pair.run()
     punish = honest.cfd.exit_for(0, ExitKind.PUNISH)
@@ -320,6 +321,7 @@ def test_a_punishment_that_waits_pays_more_with_every_second_block(make_pair: An
     keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0)
     revoked = pair.taker.cfd.held.live.sign_commit(keys)
     roll_over(pair)
+    pair.cheats(pair.taker)
     pair.chain.submit(revoked)
     pair.run()
     paid = []
@@ -399,7 +401,7 @@ def test_an_evicted_lock_is_broadcast_again(pair: Any) -> None:
     pair.run()
     lock = pair.draft.lock.txid
     pair.chain.drop(lock)
-    pair.both(i.TipChanged(101))
+    pair.both(i.TipChanged(pair.chain.height + 1))
     assert lock in pair.chain.transactions
 
 

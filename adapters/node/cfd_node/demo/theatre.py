@@ -86,6 +86,7 @@ class Theatre:
             makers=makers,
             policy=Policy(),
             attestation_delay=0,
+            bump_delay=0.25,
         )
         return Node(config, self.clock)
 
