@@ -4,8 +4,9 @@ from cfd_core import effects as f
 from cfd_core.cfd import events as e
 from cfd_core.cfd.offer import Offer
 from cfd_core.engine.turn import Turn
-from cfd_core.errors import RuleViolation
-from cfd_core.oracle import Announcement
+from cfd_core.errors import DecodeError, RuleViolation
+from cfd_core.oracle import Announcement, read_price_event
+from cfd_core.payouts import payoff_of
 from cfd_core.values import HOUR, EventId, OfferId, PeerId
 
 
@@ -38,6 +39,8 @@ def check_offer(turn: Turn, offer: Offer) -> tuple[Announcement, ...]:
     settlement = announcements[0]
     if settlement.maturity != offer.expiry or any(a.digits != offer.digits for a in announcements):
         raise RuleViolation("the offer's expiry or digits are not those that the oracle announced")
+    for announcement in announcements:
+        _check_index(offer, announcement)
     term = offer.expiry - turn.now
     if not turn.policy.min_term <= term <= turn.policy.max_term:
         raise RuleViolation(f"the event is due in {term / HOUR:.1f} h, outside our limits")
@@ -45,6 +48,17 @@ def check_offer(turn: Turn, offer: Offer) -> tuple[Announcement, ...]:
     if due != sorted(set(due)) or any(not turn.now < at < offer.expiry for at in due):
         raise RuleViolation("the liquidation events must lie between now and the expiry, in time order")
     return announcements
+
+
+def _check_index(offer: Offer, announcement: Announcement) -> None:
+    """An oracle's event must be the price of the product, as far as its name tells."""
+    try:
+        source = read_price_event(announcement.event_id).source
+    except DecodeError:
+        return  # not every dialect names its events so
+    index = payoff_of(offer.product).index
+    if source.rsplit("/", 1)[-1] != index:
+        raise RuleViolation(f"{announcement.event_id} is not a price of {offer.product}")
 
 
 def known(turn: Turn, event: EventId) -> Announcement:

@@ -1,5 +1,7 @@
 """Opening a CFD: the taker takes an offer, the maker gets an order."""
 
+from fractions import Fraction
+
 from attrs import evolve
 
 from cfd_core import effects as f
@@ -79,6 +81,8 @@ def _setup(turn: Turn, run: Run, cfd: Cfd) -> s.Setup:
 
 
 def check_payable(terms: ContractTerms) -> None:
-    """`RuleViolation` for a contract that would pay the same at every price."""
+    """`RuleViolation` for a contract that pays the same at every price, or that one side has lost at its opening."""
     if len(terms.schedule_of(terms.first_revision)) < 2:
         raise RuleViolation("with this tolerance the contract would pay the same at every price")
+    if not 0 < terms.curve.long_payout(Fraction(terms.price)) < terms.pool:
+        raise RuleViolation("the fees eat a whole margin: one side would be liquidated at the opening price")

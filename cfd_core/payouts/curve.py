@@ -51,6 +51,10 @@ class Payoff(Protocol):
     def name(self) -> str:
         """The name that contract terms carry."""
 
+    @property
+    def index(self) -> str:
+        """The index that its price is, as the last part of an oracle's source: `BXBT` in `/x/BitMEX/BXBT`."""
+
     def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
         """What a party with this leverage locks."""
 

@@ -26,6 +26,10 @@ class InverseBtcUsd:
     def name(self) -> str:
         return "BTCUSD-inverse"
 
+    @property
+    def index(self) -> str:
+        return "BXBT"
+
     def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
         return margin(quantity, price, leverage)
 
@@ -50,6 +54,10 @@ class QuantoEthUsd:
     @property
     def name(self) -> str:
         return "ETHUSD-quanto"
+
+    @property
+    def index(self) -> str:
+        return "BETH"
 
     def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
         """quantity * 100 * price / leverage sats, a tie rounded up; `RuleViolation` if that is no whole sat."""

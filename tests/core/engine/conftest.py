@@ -403,7 +403,8 @@ class Pair:
         **offer: Any,
     ) -> None:
         if own_oracle:
-            self.announcement, self.attestation = announced(hours(24, 24)[0]), attestation(hours(24, 24)[0], 48_935)
+            event = offer.get("event", hours(24, 24)[0])
+            self.announcement, self.attestation = announced(event), attestation(event, 48_935)
             offer = {"liquidations": hours(1, 23), **offer}
         else:
             self.announcement, recorded = recorded_event()

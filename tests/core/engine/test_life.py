@@ -445,3 +445,40 @@ def test_everything_survives_a_restart_after_every_step_of_its_life(make_pair: A
             node.restart()
         pair.mine()
     closed(pair, ExitKind.CET)
+
+
+# --- products ------------------------------------------------------------------------------------------------------
+
+
+def test_a_quanto_contract_lives_on_the_same_code(make_pair: Any) -> None:
+    ether = tuple(f"/x/BitMEX/BETH/{event.split('/')[-1]}" for event in HOURLY)
+    pair = make_pair(
+        own_oracle=True,
+        product="ETHUSD-quanto",
+        bid=Decimal(3000),
+        ask=Decimal(3000),
+        event=ether[-1],
+        liquidations=ether[:-1],
+        maker_leverage=2,
+    )
+    pair.take(quantity=1000, leverage=2)
+    pair.run()
+    pair.confirm_lock()
+    roll_over(pair)
+    assert [node.cfd.held.live.number for node in pair.nodes] == [1, 1]
+    pair.attest(3_100, pair.taker.cfd.settlement.event_id)
+    pair.taker.give(c.ForceClose(pair.taker.cfd.id))
+    pair.mine(16)
+    end = closed(pair, ExitKind.CET)
+    exact = 1000 * 3000 * 100 // 2 + 1000 * 100 * 100
+    assert abs(end.taker - exact) <= pair.taker.cfd.terms.pool * Decimal("0.0025")
+
+
+def test_an_event_of_another_index_is_refused(make_pair: Any) -> None:
+    with pytest.raises(RuleViolation, match="is not a price of ETHUSD-quanto"):
+        make_pair(own_oracle=True, product="ETHUSD-quanto", bid=Decimal(3000), ask=Decimal(3000))
+
+
+HOURLY = tuple(
+    f"/x/BitMEX/BXBT/2021-10-0{3 + (22 + h) // 24}T{(22 + h) % 24:02}:00:00.price?n=20" for h in range(1, 25)
+)
