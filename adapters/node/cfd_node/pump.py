@@ -88,7 +88,8 @@ class Pump:
 
     def history(self, stream: str) -> list[Event]:
         """A stream's events so far."""
-        stored = (*self._store.load(NODE_STREAM), *self._store.load(stream))
+        streams = dict.fromkeys((NODE_STREAM, stream))  # the node's own first: the others refer to it
+        stored = (record for name in streams for record in self._store.load(name))
         return [event for name, event in read_events(stored) if name == stream]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

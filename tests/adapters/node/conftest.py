@@ -21,10 +21,10 @@ from cfd_oracle import OracleServer
 from cfd_regtest import EmbeddedControl
 
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import CetReady
 from cfd_core.cfd.commands import ForceClose, PublishOffer, TakeOffer
 from cfd_core.cfd.offer import DEFAULT_PRODUCT, Offer
 from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import NODE_STREAM
 from cfd_core.oracle import Dialect, OracleSecrets
 from cfd_core.protocols.contract_setup.messages import Accept, Params
 from cfd_core.serial.wire import decode_message, encode_message, encode_offers
@@ -153,7 +153,9 @@ class World:
         self, taker: Node, maker: PeerId, offer: Offer, quantity: int = 1_000, position: Position = Position.LONG
     ) -> CfdId:
         taken = TakeOffer(maker, offer.id, position, quantity, 2, secrets.token_bytes(32))
-        return CfdId(taker.command(taken).events[0].stream)
+        streams = {recorded.stream for recorded in taker.command(taken).events}
+        (key,) = streams - {NODE_STREAM}
+        return CfdId(key)
 
     async def until(self, node: Node, condition: Callable[[], bool]) -> None:
         """Wait for something that changes only with the node's engine."""
@@ -187,7 +189,7 @@ class World:
         await self.phase(maker, key, p.Open)
         self.mature()
         for node in (maker, taker):
-            await self.until(node, lambda node=node: isinstance(node.engine.cfds[key].outcome, CetReady))  # type: ignore[misc]
+            await self.until(node, lambda node=node: bool(node.engine.cfds[key].attestations))  # type: ignore[misc]
         taker.command(ForceClose(key))
         return await self.close_on_chain(maker, taker, key)
 

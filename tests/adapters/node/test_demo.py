@@ -73,6 +73,7 @@ def tell(request: pytest.FixtureRequest, report: dict[str, Any]) -> None:
 def test_the_promised_keys(report: dict[str, Any], request: pytest.FixtureRequest) -> None:
     promised = {"chain", "contract", "attested_price", "pool", "parties", "cets", "transactions", "seconds"}
     assert promised <= report.keys()
+    assert {"story", "ends", "revision", "proofs", "disagreements"} <= report.keys()
     wanted = {"price", "quantity", "position", "long_leverage", "short_leverage", "tolerance", "digits"}
     assert wanted <= report["contract"].keys()
     assert report["parties"].keys() == {"maker", "taker"}
@@ -234,7 +235,16 @@ def test_a_liquidated_long_gets_nothing() -> None:
 def test_a_table_that_a_trader_understands() -> None:
     result = run("--event", VECTOR)
     assert result.exit_code == 0, result.stderr
-    for text in ("Every figure agrees", "48,935", "exact payoff", "profit on margin", "Peak memory", "lock", "CET"):
+    for text in (
+        "Every figure agrees",
+        "48,935",
+        "due, exactly",
+        "paid - exact",
+        "profit on margin",
+        "Peak memory",
+        "lock",
+        "CET",
+    ):
         assert text in result.stdout
 
 

@@ -160,7 +160,7 @@ async def test_the_wrong_first_message(world: Any, stranger: Stranger) -> None:
     stream = await stream_to(stranger, maker, SETUP)
     await stream.send(encode_message(Agreement(FOREIGN, b"\x00" * 32)))
     (said,) = await last_words(stream)
-    assert said == Reject(FOREIGN, "the first message is an order")
+    assert said == Reject(FOREIGN, "that is not how this protocol begins")
 
 
 async def test_an_order_for_an_offer_that_does_not_exist(world: Any, stranger: Stranger) -> None:

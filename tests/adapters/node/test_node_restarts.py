@@ -15,9 +15,9 @@ from cfd_node.node import Node
 from cfd_store import NotAStore, SqlStore, StoreCorrupt, StoreTooNew, WrongStore, sqlite_url
 
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import CetReady
 from cfd_core.cfd.commands import ForceClose
 from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import NODE_STREAM
 from cfd_core.errors import DecodeError
 from cfd_core.serial.records import StoredEvent
 from cfd_core.values import Network
@@ -32,7 +32,7 @@ async def test_both_restart_and_the_cfd_closes(world: Any) -> None:
     for node in (maker, taker):
         await world.phase(node, key, p.Open)
     world.mature()
-    await world.until(taker, lambda: isinstance(taker.engine.cfds[key].outcome, CetReady))
+    await world.until(taker, lambda: bool(taker.engine.cfds[key].attestations))
     taker = await world.restart(taker)  # between attestation and CET
     taker.command(ForceClose(key))
     taker = await world.restart(taker)  # between commit and CET
@@ -125,7 +125,7 @@ async def test_a_store_of_a_newer_version(world: Any) -> None:
 async def test_an_event_of_a_newer_version(world: Any) -> None:
     config = await used_folder(world)
     store = SqlStore(sqlite_url(config.folder / "events.sqlite"), f"regtest/{peer_id(config.keychain.transport_key())}")
-    store.append("offers", 1, [StoredEvent("offers", 2, "offer-dreamt", 1, b"{}")])
+    store.append(NODE_STREAM, 1, [StoredEvent(NODE_STREAM, 2, "offer-dreamt", 1, b"{}")])
     store.close()
     refused(world, config, DecodeError, "offer-dreamt")
 

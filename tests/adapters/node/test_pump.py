@@ -15,11 +15,10 @@ from cfd_store import Batch, MemoryStore, StoreUnavailable, VersionConflict
 
 from cfd_core import effects as f
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import CetReady
 from cfd_core.cfd.commands import LearnOffers, PublishOffer, TakeOffer, WithdrawOffer
 from cfd_core.cfd.events import OfferPublished
 from cfd_core.crypto.keys import Keychain
-from cfd_core.engine import Settings
+from cfd_core.engine import NODE_STREAM, Settings
 from cfd_core.errors import RuleViolation
 from cfd_core.inputs import AnnouncementReceived, TimerFired
 from cfd_core.values import HOUR, Network, PeerId, Position, Secret, Timestamp
@@ -79,7 +78,7 @@ async def test_events_are_stored_then_told_then_acted_on(bench: Bench) -> None:
     bench.pump.subscribe(lambda recorded: order.append(type(recorded.event).__name__))
     bench.pump._run_effect = lambda effect: order.append(type(effect).__name__)
     take(bench)
-    assert order == ["stored", "OrderPlaced", "OpenStream", "SendMessage"]
+    assert order == ["stored", "AnnouncementKept", "OrderPlaced", "OpenStream", "SendMessage"]
 
 
 @pytest.mark.parametrize("failure", [StoreUnavailable("the disk is full"), VersionConflict("offers", 0, 3)])
@@ -96,7 +95,7 @@ async def test_when_storing_fails_nothing_has_happened(bench: Bench, failure: Ex
     bench.store.failure = None
     bench.pump.give(PublishOffer(bench.offer))
     assert bench.pump.store_problem == ""
-    assert [type(event) for event in bench.pump.history("offers")] == [OfferPublished]
+    assert [type(event) for event in bench.pump.history(NODE_STREAM)] == [OfferPublished]
 
 
 async def test_a_refused_command_leaves_the_store_alone(bench: Bench) -> None:
@@ -133,8 +132,8 @@ async def test_a_failing_effect_or_listener_ends_only_itself(bench: Bench, logge
     bench.pump.subscribe(stumble)
     bench.pump._run_effect = stumble
     take(bench)
-    assert [type(thing).__name__ for thing in bench.ran] == ["Recorded", "OpenStream", "SendMessage"]
-    assert logged.getvalue().count("\nZeroDivisionError\n") == 3
+    assert [type(thing).__name__ for thing in bench.ran] == ["Recorded", "Recorded", "OpenStream", "SendMessage"]
+    assert logged.getvalue().count("\nZeroDivisionError\n") == 4
     assert bench.pump.engine.deadline is not None
 
 
@@ -239,7 +238,7 @@ async def test_news_that_could_not_be_stored_come_again(
     await world.control.mine()
     await world.phase(maker, key, p.Open)
     world.mature()
-    await world.until(maker, lambda: isinstance(maker.engine.cfds[key].outcome, CetReady))
+    await world.until(maker, lambda: bool(maker.engine.cfds[key].attestations))
     await eventually(lambda: "full" in taker.health()["oracle"].reason)
     assert isinstance(taker.engine.cfds[key].phase, p.LockPending)
     assert taker.health()["store"].level is Level.DEGRADED
