@@ -455,28 +455,28 @@ def test_a_quanto_contract_lives_on_the_same_code(make_pair: Any) -> None:
     pair = make_pair(
         own_oracle=True,
         product="ETHUSD-quanto",
-        bid=Decimal(3000),
-        ask=Decimal(3000),
+        bid=Decimal(1000),
+        ask=Decimal(1000),
         event=ether[-1],
         liquidations=ether[:-1],
         maker_leverage=2,
     )
-    pair.take(quantity=1000, leverage=2)
+    pair.take(quantity=100, leverage=2)
     pair.run()
     pair.confirm_lock()
     roll_over(pair)
     assert [node.cfd.held.live.number for node in pair.nodes] == [1, 1]
-    pair.attest(3_100, pair.taker.cfd.settlement.event_id)
+    pair.attest(1_030, pair.taker.cfd.settlement.event_id)
     pair.taker.give(c.ForceClose(pair.taker.cfd.id))
     pair.mine(16)
     end = closed(pair, ExitKind.CET)
-    exact = 1000 * 3000 * 100 // 2 + 1000 * 100 * 100
+    exact = 100 * 1000 * 100 // 2 + 100 * 100 * 30
     assert abs(end.taker - exact) <= pair.taker.cfd.terms.pool * Decimal("0.0025")
 
 
 def test_an_event_of_another_index_is_refused(make_pair: Any) -> None:
     with pytest.raises(RuleViolation, match="is not a price of ETHUSD-quanto"):
-        make_pair(own_oracle=True, product="ETHUSD-quanto", bid=Decimal(3000), ask=Decimal(3000))
+        make_pair(own_oracle=True, product="ETHUSD-quanto", bid=Decimal(1000), ask=Decimal(3000))
 
 
 HOURLY = tuple(
