@@ -205,7 +205,9 @@ def _revoked(held: Held, event: e.RevisionRevoked) -> Held:
 
 
 def _commit_seen(phase: p.Phase, event: e.CommitSeen) -> p.Phase:
-    known = _waiting_again(phase) if isinstance(phase, p.COMMITTED) else None
+    known = phase.commit if isinstance(phase, p.COMMITTED) else None
+    if known is not None and not event.height:
+        known = _waiting_again(phase)
     same = known is not None and known.number == event.number
     commit = p.Commit(event.number, event.commit, known.tip if same and known else event.tip)
     if not event.height:

@@ -87,6 +87,7 @@ def _exits(cfd: Cfd, phase: p.CommitPending | p.CommitConfirmed | p.ExitPending,
     if punish is not None:
         yield _broadcast(cfd, punish.kind.value, punish.transaction)
         return
+    seen = phase.exit.transaction if isinstance(phase, p.ExitPending) else None
     if isinstance(phase, p.ExitPending):
         yield _broadcast(cfd, phase.exit.kind.value, phase.exit.transaction)
     if isinstance(phase, p.CommitPending):
@@ -94,6 +95,8 @@ def _exits(cfd: Cfd, phase: p.CommitPending | p.CommitConfirmed | p.ExitPending,
     for kinds, timelock in _timelocked(cfd):
         ready = cfd.exit_for(number, *kinds)
         if ready is not None and at.tip + 1 >= phase.commit_height + timelock:
+            if ready.transaction == seen:
+                return
             yield _broadcast(cfd, ready.kind.value, ready.transaction)
             return
 

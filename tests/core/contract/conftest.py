@@ -11,7 +11,7 @@ from cfd_core.bitcoin import scripts
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.contract import dlc as signing
 from cfd_core.contract import jobs
-from cfd_core.contract.dlc import CommitAndRefund, Dlc
+from cfd_core.contract.dlc import Dlc
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.funding import Funder, LockInput
 from cfd_core.contract.scripts import RevisionPoints
@@ -97,6 +97,14 @@ def make_terms(announcement: Announcement, **changes: Any) -> ContractTerms:
 
 
 @frozen
+class CommitAndRefund:
+    """What one side signs besides the CETs."""
+
+    commit: bytes
+    refund: bytes
+
+
+@frozen
 class Contract:
     """A draft with both sides' signatures exchanged."""
 
@@ -112,11 +120,11 @@ class Contract:
 
     def dlc(self, role: Role) -> Dlc:
         return Dlc(
-            revision=0,
             role=role,
             draft=self.draft,
-            ours=self.bundles[role],
-            theirs=self.bundles[role.other],
+            own_commit=self.bundles[role].commit,
+            their_commit=self.bundles[role.other].commit,
+            their_refund=self.bundles[role.other].refund,
             cets_sha256=hashlib.sha256(self.cets[role.other]).digest(),
         )
 
@@ -143,7 +151,7 @@ class Contract:
     def transactions(self, role: Role) -> dict[str, Transaction]:
         """Lock, commit, CET of the recorded price and refund, fully signed by `role`'s means."""
         dlc, keys = self.dlc(role), self.side(role).keys
-        cet, _ = dlc.sign_cet(keys, self.attestation, self.cets[role.other])
+        cet = dlc.sign_cet(keys, self.attestation, self.cets[role.other]).transaction
         return {"lock": self.lock, "commit": dlc.sign_commit(keys), "cet": cet, "refund": dlc.sign_refund(keys)}
 
 
@@ -161,9 +169,11 @@ class Workshop:
         return make_terms(self.announcement, **changes)
 
     def draft(self, maker: Side | None = None, taker: Side | None = None, **terms: Any) -> Draft:
+        agreed = self.terms(**terms)
         return Draft(
-            terms=self.terms(**terms),
-            announcement=self.announcement,
+            terms=agreed,
+            revision=agreed.first_revision,
+            announcements=(self.announcement,),
             maker=(maker or Side("maker")).party,
             taker=(taker or Side("taker")).party,
         )
@@ -172,7 +182,12 @@ class Workshop:
         maker, taker = maker or Side("maker"), taker or Side("taker")
         draft = self.draft(maker, taker, **terms)
         sides = {Role.MAKER: maker, Role.TAKER: taker}
-        bundles = {role: signing.sign_commit_and_refund(draft, role, sides[role].keys, AUX) for role in Role}
+        bundles = {
+            role: CommitAndRefund(
+                signing.sign_commit(draft, role, sides[role].keys, AUX), signing.sign_refund(draft, sides[role].keys)
+            )
+            for role in Role
+        }
         cets = {role: jobs.sign_cets(signing.sign_cets_job(draft, sides[role].keys, AUX)) for role in Role}
         return Contract(draft, maker, taker, bundles, cets, self.attestation)
 

@@ -8,11 +8,11 @@ from attrs import evolve
 
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.contract import dlc as signing
-from cfd_core.contract.dlc import CommitAndRefund
+from cfd_core.contract.dlc import publish_secret
 from cfd_core.contract.witness import check_witness
 from cfd_core.crypto import secp
 from cfd_core.crypto.secp import public_key
-from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
+from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.values import Role, Sats, Secret
 
 Accepts = Callable[[Transaction, Sequence[TxOut]], bool]
@@ -59,9 +59,13 @@ def test_core_refuses_another_amount_or_lock_time(contract: Any, accepts: Accept
 def test_the_publish_secret_comes_out_of_a_published_commit(contract: Any, role: Role) -> None:
     published = Transaction.parse(contract.dlc(role).sign_commit(contract.side(role).keys).serialize())
     other = contract.dlc(role.other)
-    assert other.recover_publish_secret(published) == contract.side(role).keys.publish
+    assert recovered(other, published) == contract.side(role).keys.publish
     with pytest.raises(PeerViolation):
-        other.recover_publish_secret(other.sign_commit(contract.side(role.other).keys))
+        recovered(other, other.sign_commit(contract.side(role.other).keys))
+
+
+def recovered(dlc: Any, published: Transaction) -> Secret:
+    return publish_secret(dlc.draft, dlc.role, dlc.own_commit, published)
 
 
 def punish(contract: Any, wronged: Role, *, own: Secret, publish: Secret, revocation: Secret) -> Transaction:
@@ -84,7 +88,7 @@ def test_a_revoked_commit_can_be_punished_and_nothing_less_will_do(
 ) -> None:
     own, theirs = contract.side(wronged).keys, contract.side(wronged.other).keys
     published = contract.dlc(wronged.other).sign_commit(theirs)
-    secret = contract.dlc(wronged).recover_publish_secret(published)
+    secret = recovered(contract.dlc(wronged), published)
     good = {"own": own.identity, "publish": secret, "revocation": theirs.revocation}
     tx = punish(contract, wronged, **good)
     assert accepts(tx, contract.spent(tx))
@@ -110,7 +114,8 @@ def test_an_offender_cannot_punish_with_its_own_secrets(contract: Any, accepts: 
 @roles
 def test_each_price_has_its_cet_and_only_the_attested_one_opens(contract: Any, accepts: Accepts, role: Role) -> None:
     dlc, keys, packed = contract.dlc(role), contract.side(role).keys, contract.cets[role.other]
-    cet, entry = dlc.sign_cet(keys, contract.attestation, packed)
+    signed = dlc.sign_cet(keys, contract.attestation, packed)
+    cet, entry = signed.transaction, signed.entry
     assert entry.prefix.covers(48_935, 20)
     assert cet.without_witnesses() == contract.draft.cet(entry)
     assert accepts(cet, contract.spent(cet))
@@ -125,17 +130,18 @@ def test_each_price_has_its_cet_and_only_the_attested_one_opens(contract: Any, a
 @roles
 def test_bad_commit_and_refund_signatures_are_refused(contract: Any, role: Role) -> None:
     draft, theirs = contract.draft, contract.bundles[role.other]
-    signing.check_commit_and_refund(draft, role, theirs)
+    signing.check_commit(draft, role, theirs.commit)
+    signing.check_refund(draft, role, theirs.refund)
     swapped = contract.bundles[role]
     flipped = bytes([theirs.commit[0], theirs.commit[1] ^ 1]) + theirs.commit[2:]
     high = secp.der_to_compact(theirs.refund)
     high_s = (secp.ORDER - int.from_bytes(high[32:], "big")).to_bytes(32, "big")
     for commit in (swapped.commit, flipped, bytes(162), b"\x02" * 162, theirs.commit[:-1], b""):
         with pytest.raises(PeerViolation, match="commit"):
-            signing.check_commit_and_refund(draft, role, CommitAndRefund(commit, theirs.refund))
+            signing.check_commit(draft, role, commit)
     for refund in (swapped.refund, b"", theirs.refund + b"\x01", bytes(70), secp.compact_to_der(high[:32] + high_s)):
         with pytest.raises(PeerViolation, match="refund"):
-            signing.check_commit_and_refund(draft, role, CommitAndRefund(theirs.commit, refund))
+            signing.check_refund(draft, role, refund)
 
 
 @roles
@@ -178,5 +184,5 @@ def test_a_witness_with_the_full_sighash_byte_is_accepted(contract: Any) -> None
 def test_the_published_commit_must_be_a_transaction_with_signatures(contract: Any) -> None:
     dlc = contract.dlc(Role.MAKER)
     garbled = contract.draft.commit.with_witness(0, (b"\x30\x01", b"\x30\x01", b""))
-    with pytest.raises(DecodeError):
-        dlc.recover_publish_secret(garbled)
+    with pytest.raises(PeerViolation, match="two signatures"):
+        recovered(dlc, garbled)

@@ -122,7 +122,7 @@ def test_answers_that_come_late_or_twice_change_nothing(quick: Any, audit: Any) 
 
         node.give = keep
     quick.run()
-    assert quick.maker.phase.held.lock == quick.taker.phase.held.lock
+    assert quick.maker.held.lock == quick.taker.held.lock
     kinds = {type(happened) for _, happened in answers}
     assert {i.CoinsReserved, i.InputsChecked, i.CetsSigned, i.CetsVerified, i.LockInputsSigned} <= kinds
     logs = (list(quick.maker.log), list(quick.taker.log))
@@ -187,10 +187,9 @@ def broadcast_if_complete(pair: Any) -> None:
     if not whole:
         assert not pair.broadcasts
         return
-    draft = whole[0].phase.held.dlc.draft
+    draft = pair.draft_of(whole[0])
     assert list(pair.broadcasts) == [draft.lock.txid]
-    pair.both(i.TipChanged(110))
-    pair.both(i.OutpointReport(draft.lock_outpoint, 110, None))
+    pair.confirm_lock()
     assert isinstance(pair.maker.phase, p.Open)
     assert isinstance(pair.taker.phase, p.Open)
 
@@ -206,7 +205,7 @@ def test_a_crash_between_storing_the_point_of_no_return_and_sending(quick: Any, 
     quick.run()
     quick.fire_timers()
     assert node.cfd.held is not None, "what was stored is known again"
-    assert quick.draft_of(node).lock_outpoint in quick.watched, "and watched"
+    assert quick.draft_of(node).lock_outpoint in node.watched, "and watched"
     if role is Role.MAKER:
         assert list(quick.broadcasts) == [quick.draft_of(node).lock.txid], "the whole lock goes out without a word"
     else:

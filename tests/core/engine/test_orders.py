@@ -192,7 +192,7 @@ def test_a_takers_cfd_id_cannot_be_taken_again_after_it_failed(quick: Any) -> No
     ids=lambda message: type(message).__name__,
 )
 def test_the_first_message_is_an_order(quick: Any, message: i.Message) -> None:
-    assert refused(say(quick.maker, message)) == "the first message is an order"
+    assert refused(say(quick.maker, message)) == "that is not how this protocol begins"
     assert not quick.maker.engine.runs
 
 
@@ -247,9 +247,9 @@ def test_orders_above_the_limit_wait_for_a_person(make_pair: Any, audit: Callabl
     assert isinstance(pair.maker.phase, p.SettingUp)
     assert not pair.maker.sent(m.Accept)
     pair.maker.give(c.AcceptOrder(pair.maker.cfd.id))
-    with pytest.raises(RuleViolation, match="OrderApproved is not awaited"):
+    with pytest.raises(RuleViolation, match="OrderApproved is not due"):
         pair.maker.give(c.AcceptOrder(pair.maker.cfd.id))
-    with pytest.raises(RuleViolation, match="OrderRefused is not awaited"):
+    with pytest.raises(RuleViolation, match="OrderRefused is not due"):
         pair.maker.give(c.RejectOrder(pair.maker.cfd.id, "too late"))
     pair.run()
     assert isinstance(pair.taker.phase, p.LockPending)
@@ -314,7 +314,7 @@ def test_what_is_still_on_the_wire_after_the_end_is_ignored(quick: Any) -> None:
         i.MessageUndecodable(RunId("gone"), "x"),
         i.StreamClosed(RunId("gone"), "x"),
         i.CoinsReserved(CFD, (), b"", b""),
-        i.CetsVerified(CFD, None),
+        i.CetsVerified(CFD, RunId("gone"), None),
         i.InputsChecked(CFD, ()),
         i.LockInputsSigned(CFD, b"x"),
     ):

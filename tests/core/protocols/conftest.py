@@ -86,7 +86,7 @@ class Party:
             cfd_id=CFD,
             role=role,
             terms=terms,
-            announcement=announcement,
+            announcements=(announcement,),
             keys=keys,
             aux=hashlib.sha256(b"aux" + name.encode()).digest(),
         )
@@ -104,10 +104,10 @@ class Party:
                 return self.coins
             case f.CheckInputs():
                 return i.InputsChecked(CFD, ())
-            case f.SignCets(_, job):
-                return i.CetsSigned(CFD, jobs.sign_cets(job))
-            case f.VerifyCets(_, job):
-                return i.CetsVerified(CFD, jobs.verify_cets(job))
+            case f.SignCets(_, run, job):
+                return i.CetsSigned(CFD, run, jobs.sign_cets(job))
+            case f.VerifyCets(_, run, job):
+                return i.CetsVerified(CFD, run, jobs.verify_cets(job))
             case f.SignLock(_, psbt):
                 return i.LockInputsSigned(CFD, self.sign(psbt))
             case _:

@@ -10,7 +10,7 @@ from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.protocols.contract_setup import states as s
-from cfd_core.values import CfdId, OfferId, OutPoint, Position, Role, Txid
+from cfd_core.values import CfdId, OfferId, OutPoint, Position, Role, RunId, Txid
 
 CFD = CfdId("ab" * 16)
 STATES = get_args(s.State)
@@ -30,8 +30,8 @@ SAMPLES: dict[type, Any] = {
     i.CoinsRefused: i.CoinsRefused(CFD, "no coins"),
     i.LockInputsSigned: i.LockInputsSigned(CFD, b""),
     i.LockSigningFailed: i.LockSigningFailed(CFD, "locked"),
-    i.CetsSigned: i.CetsSigned(CFD, b""),
-    i.CetsVerified: i.CetsVerified(CFD, 3),
+    i.CetsSigned: i.CetsSigned(CFD, RunId("r"), b""),
+    i.CetsVerified: i.CetsVerified(CFD, RunId("r"), 3),
     i.InputsChecked: i.InputsChecked(CFD, ("spent",)),
     s.OrderApproved: s.OrderApproved(),
     s.OrderRefused: s.OrderRefused("not today"),
@@ -113,7 +113,7 @@ def test_every_phase_with_every_answer(walk: Any, phase: type, answer: type) -> 
         step = machine.on_answer(state, given)
         assert type(step.state) in s.TRANSITIONS[phase, answer]
         return
-    with pytest.raises(RuleViolation, match=f"{answer.__name__} is not awaited while"):
+    with pytest.raises(RuleViolation, match=f"{answer.__name__} is not due while"):
         machine.on_answer(state, SAMPLES[answer])
     assert repr(state) == before
 
@@ -176,7 +176,7 @@ def told(step: machine.Step) -> str:
         (s.CheckingInputs, i.InputsChecked(CFD, ("spent", "fake")), "spent; fake", machine.SetupFailed("spent; fake")),
         (
             s.VerifyingCets,
-            i.CetsVerified(CFD, 7),
+            i.CetsVerified(CFD, RunId("r"), 7),
             "CET signature 7 is not valid",
             machine.SetupFailed("CET signature 7 is not valid"),
         ),
