@@ -33,11 +33,13 @@ from cfd_node.demo.report import Report, make_report
 from cfd_node.demo.stories import STORIES
 from cfd_node.demo.table import show
 from cfd_node.demo.theatre import DemoFailed, Say, Theatre
+from cfd_node.folder import FolderRefused
 
 EXPECTED = (
     CfdError,
     DemoFailed,
     ElectrumError,
+    FolderRefused,
     OSError,
     OracleError,
     RegtestError,
@@ -125,6 +127,7 @@ def demo(
             event=RecordedEvent.read(event),
         )
         names = list(STORIES) if story == "all" else [story]
+        _check_unused(keep, names)
         plans = {name: STORIES[name].prepare(plan) for name in names}
         for prepared in plans.values():
             prepared.terms  # noqa: B018 - refuses a contract that cannot be before anything is started
@@ -137,6 +140,13 @@ def demo(
     else:
         _show(reports, console)
     sys.exit(1 if any(report.disagreements for report in reports) else 0)
+
+
+def _check_unused(keep: Path | None, names: list[str]) -> None:
+    """Each demo has new seeds, so its nodes cannot live in the folders of an earlier one."""
+    for folder in (keep / name for name in names) if keep is not None else ():
+        if folder.exists():
+            raise FolderRefused(f"an earlier demo left {folder}; keep this one elsewhere")
 
 
 def _tell(

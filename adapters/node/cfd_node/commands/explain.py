@@ -51,16 +51,28 @@ def _now() -> Timestamp:
     return Timestamp(int(time.time()))  # noqa: TID251 - the command line reads the clock
 
 
+def _open(folder: Path) -> SqlStore:
+    """The node's store; unlike a node, this makes none where there is none."""
+    file, identity = folder / "events.sqlite", folder / IDENTITY_FILE
+    if not file.is_file() or not identity.is_file():
+        raise click.ClickException(f"{folder} is not the folder of a node")
+    try:
+        return SqlStore(sqlite_url(file), identity.read_text())
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{identity} is not text") from error
+
+
 def _history(folder: Path, prefix: str) -> list[CfdEvent]:
-    identity = (folder / IDENTITY_FILE).read_text()
-    store = SqlStore(sqlite_url(folder / "events.sqlite"), identity)
+    store = _open(folder)
     try:
         events = list(read_events(store.load_all()))
     finally:
         store.close()
     streams = {stream for stream, event in events if isinstance(event, OrderPlaced) and stream.startswith(prefix)}
-    if len(streams) != 1:
-        raise click.ClickException(f"{len(streams) or 'no'} CFDs begin with {prefix!r:.40}")
+    if not streams:
+        raise click.ClickException(f"no CFD here begins with {prefix!r:.40}")
+    if len(streams) > 1:
+        raise click.ClickException(f"{len(streams)} CFDs begin with {prefix!r:.40}: give more of the ID")
     return [event for stream, event in events if stream in streams and not isinstance(event, NodeEvent)]
 
 
@@ -123,18 +135,19 @@ def _print(found: Summary, history: list[CfdEvent]) -> None:
     if found.warning:
         table.add_row("warning", f"[red]{found.warning}[/red]")
     table.add_row("next", _deadline(found) or "nothing by itself")
-    table.add_row("you can", ", ".join(found.actions) or "wait")
+    over = found.realised is not None
+    table.add_row("you can", ", ".join(found.actions) or ("do nothing: it is over" if over else "wait"))
     contract = f"{found.position.value}, {found.quantity:,} contracts at {found.price:,} USD, {found.leverage}x"
     table.add_row("contract", contract)
     table.add_row("expiry", _utc(found.expiry))
     liquidation = "none" if found.liquidation_price is None else f"{float(found.liquidation_price):,.1f} USD"
     table.add_row("liquidation price", liquidation)
     table.add_row("margin", f"{found.margin:,} of {found.pool:,} sats")
-    table.add_row("worst case", f"-{found.worst_case:,} sats")
+    table.add_row("worst case", f"{-found.worst_case:,} sats")
     table.add_row("fees so far", f"{found.fees_owed:+,} sats owed")
     gain = found.realised if found.realised is not None else found.unrealised
     if gain is not None:
-        kind = "realised" if found.realised is not None else "unrealised"
+        kind = "realised" if over else "unrealised"
         table.add_row(kind, f"{gain:+,} sats ({float(found.profit_percent or 0):+.2f} %)")
     table.add_row("so far", ", ".join(words_of(event) for event in history))
     console.print(table)

@@ -14,8 +14,9 @@ from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.commands import ForceClose, ProposeSettlement, PublishOffer, RollOver
 from cfd_core.cfd.events import ExitKind
 from cfd_core.engine import Engine
+from cfd_core.errors import RuleViolation
 from cfd_core.protocols.contract_setup.messages import LockSignatures
-from cfd_core.values import HOUR, OfferId, OutPoint, Timestamp
+from cfd_core.values import HOUR, OfferId, OutPoint, Position, Timestamp, round_half_up
 from cfd_node.demo.plan import DemoPlan
 from cfd_node.demo.theatre import DemoFailed, Theatre
 from cfd_node.node import Node
@@ -112,23 +113,34 @@ async def _roll_over(stage: Theatre, number: int) -> None:
         stage.say(f"both: rolled over, revision {number}, expiry {cfd.settlement.event_id}")
 
 
-async def _liquidate(stage: Theatre, price: int) -> None:
+async def _liquidate(stage: Theatre, side: Position) -> None:
     await stage.open()
     event = stage.plan.liquidations[2]
-    await stage.attest(event, price, Timestamp(stage.plan.start + 3 * HOUR))
+    await stage.attest(event, _liquidating(stage.plan, side), Timestamp(stage.plan.start + 3 * HOUR))
     height = await stage.commit_confirms()
     stage.say("both: the hourly price liquidates a side; the commit is out by itself")
     await _cet(stage, height)
 
 
+def _liquidating(plan: DemoPlan, side: Position) -> int:
+    """A price 1 % beyond the side's liquidation, so past the sliver that no CET covers; `RuleViolation` without one."""
+    threshold = plan.terms.curve.liquidation_price(side)
+    if threshold is None:
+        raise RuleViolation(f"the {side.value} has leverage {plan.terms.leverage(side)} and is never liquidated")
+    price = round_half_up(threshold * (101 if side is Position.SHORT else 99) / 100)
+    if not 0 < price < 1 << plan.digits:
+        raise RuleViolation(f"the oracle cannot attest {price:,} USD, where the {side.value} is liquidated")
+    return price
+
+
 async def liquidate_long(stage: Theatre) -> None:
     """An hourly price below the long's liquidation."""
-    await _liquidate(stage, 33_000)
+    await _liquidate(stage, Position.LONG)
 
 
 async def liquidate_short(stage: Theatre) -> None:
     """An hourly price above the short's liquidation."""
-    await _liquidate(stage, 101_000)
+    await _liquidate(stage, Position.SHORT)
 
 
 async def refund(stage: Theatre) -> None:
@@ -265,16 +277,25 @@ def _same(plan: DemoPlan) -> DemoPlan:
     return plan
 
 
-def _two_sided(plan: DemoPlan) -> DemoPlan:
-    return evolve(plan, recorded=False, maker_leverage=2)
+def _falling(plan: DemoPlan) -> DemoPlan:
+    prepared = evolve(plan, recorded=False)
+    _liquidating(prepared, Position.LONG)
+    return prepared
+
+
+def _rising(plan: DemoPlan) -> DemoPlan:
+    """A maker who is short needs leverage to be liquidated at all."""
+    prepared = evolve(plan, recorded=False, maker_leverage=2)
+    _liquidating(prepared, Position.SHORT)
+    return prepared
 
 
 STORIES: Final[dict[str, Story]] = {
     "cet": Story(cet, ExitKind.CET, "force close on the recorded price", _same),
     "settle": Story(settle, ExitKind.CLOSE, "both close together at the maker's quote"),
     "rollover": Story(rollover, ExitKind.CLOSE, "24 hourly rollovers, then a settlement"),
-    "liquidate-long": Story(liquidate_long, ExitKind.LIQUIDATION, "an hourly price liquidates the long"),
-    "liquidate-short": Story(liquidate_short, ExitKind.LIQUIDATION, "an hourly price liquidates the short", _two_sided),
+    "liquidate-long": Story(liquidate_long, ExitKind.LIQUIDATION, "an hourly price liquidates the long", _falling),
+    "liquidate-short": Story(liquidate_short, ExitKind.LIQUIDATION, "an hourly price liquidates the short", _rising),
     "refund": Story(refund, ExitKind.REFUND, "the oracle never speaks"),
     "punish": Story(punish, ExitKind.PUNISH, "the taker publishes a revoked commit"),
     "cancel": Story(cancel, ExitKind.CANCEL, "the maker withholds its lock signature"),
