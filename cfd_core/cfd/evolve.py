@@ -112,8 +112,11 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
             return p.SetupFailed(reason)
         case e.LockSeen(height):
             return p.Open(height) if height else p.LockPending()
-        case e.LockGone() | e.LockConflictGone() | e.CloseGone():
+        case e.LockGone() | e.CloseGone():
             return p.LockPending()
+        case e.LockConflictGone():
+            # without their witnesses only the cancellation leads on
+            return p.LockPending() if held_of(cfd).lock else p.LockSignedUnseen(cfd.opened_at)
         case e.LockConflictSeen(transaction, height):
             return p.LockConflict(transaction, height)
         case e.ForceCloseStarted(commit, _, tip):

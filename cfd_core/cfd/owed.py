@@ -126,16 +126,28 @@ def _cancel(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
 
 def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
     """The unsigned cancellation that is due now, if one is."""
-    if cfd.held is None or not isinstance(cfd.phase, p.LockSignedUnseen):
+    since = _cancellable_since(cfd)
+    if cfd.held is None or since is None or at.now < since + at.deadlines.cancel_after:
         return None
-    late = at.now - cfd.phase.since - at.deadlines.cancel_after
-    if late < 0:
-        return None
+    late = at.now - since - at.deadlines.cancel_after
     funder = cfd.held.live.draft.party(cfd.role).funder
     coin = funder.inputs[0]
     rate = scheduled_rate(cfd.terms.fee_rate, late // BLOCK_SECONDS, at.max_fee_rate)
     fee = min(fee_of(_CANCEL_WEIGHT, rate), coin.output.sats // 2)
     return Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), funder.change_script),))
+
+
+def _cancellable_since(cfd: Cfd) -> Timestamp | None:
+    match cfd.phase:
+        case p.LockSignedUnseen(since):
+            return since
+        case p.LockConflict(raw, 0) if cfd.held is not None and cfd.held.cancel:
+            # ours waits for its block: what is paid rises; a double spend of theirs is not outbid by it
+            coin = cfd.held.live.draft.party(cfd.role).funder.inputs[0].outpoint
+            ours = any(tx_in.outpoint == coin for tx_in in Transaction.parse(raw).inputs)
+            return cfd.opened_at if ours else None
+        case _:
+            return None
 
 
 _CANCEL_WEIGHT = 4 * (10 + 43) + 2 + 272

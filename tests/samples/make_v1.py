@@ -10,15 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cfd_core import inputs as i
-from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import commands as c
-from cfd_core.cfd.aggregate import CetReady
 from cfd_core.protocols.contract_setup import messages as m
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.protocols.settlement import messages as t
 from cfd_core.serial import stored, wire
+from cfd_core.values import HOUR
 
 HERE = Path(__file__).parent
 CONVERSATION = HERE.parent / "core" / "engine" / "conftest.py"
+ENTROPY = bytes(range(32))
 
 
 def load_conversation() -> Any:
@@ -31,56 +32,124 @@ def load_conversation() -> Any:
     return module
 
 
-def whole_life(conversation: Any) -> tuple[Any, list[bytes]]:
-    """From the offer to the final CET, with a reorg at each stage. Also the messages on the wire."""
-    pair = conversation.Pair(tolerance=conversation.Decimal("0.05"))
-    lines: list[bytes] = []
+class Lives:
+    """The lives of the samples, and every line that went over the wire in them."""
 
-    def listen(_to: Any, raw: bytes) -> bytes:
-        lines.append(raw)
+    def __init__(self, conversation: Any) -> None:
+        self.conversation = conversation
+        self.lines: list[bytes] = []
+
+    def begin(self, *, liquidations: int = 0, **more: Any) -> Any:
+        hours = self.conversation.hours(1, liquidations) if liquidations else ()
+        tolerance = self.conversation.Decimal("0.05")
+        pair = self.conversation.Pair(own_oracle=True, liquidations=hours, tolerance=tolerance, **more)
+        pair.tamper = self.listen
+        pair.take()
+        pair.run()
+        return pair
+
+    def open(self, **more: Any) -> Any:
+        pair = self.begin(**more)
+        pair.confirm_lock()
+        return pair
+
+    def listen(self, _to: Any, raw: bytes) -> bytes:
+        self.lines.append(raw)
         return raw
 
-    pair.tamper = listen
-    pair.take()
-    pair.run()
-    draft = pair.draft
-    pair.confirm_lock(110)
-    pair.both(i.OutpointReport(draft.lock_outpoint, None, None))
-    pair.confirm_lock(111)
-    pair.both(i.AttestationReceived(pair.announcement.event_id, pair.attestation))
-    pair.taker.give(c.ForceClose(pair.taker.cfd.id))
-    pair.run()
-    commit = pair.broadcasts[draft.commit.txid].serialize()
-    for spend in (i.Spend(commit, 0), i.Spend(commit, 112), None, i.Spend(commit, 113)):
-        pair.both(i.OutpointReport(draft.lock_outpoint, 111, spend))
-    assert isinstance(pair.taker.cfd.outcome, CetReady)
-    cet = Transaction.parse(pair.taker.cfd.outcome.cet)
-    pair.both(i.TipChanged(124))
-    assert cet.txid in pair.broadcasts
-    raw = cet.serialize()
-    for exit_spend in (i.Spend(raw, 0), i.Spend(raw, 125), None, i.Spend(raw, 126)):
-        pair.both(i.OutpointReport(draft.commit_outpoint, 113, exit_spend))
-    pair.both(i.TipChanged(128))
-    pair.maker.give(c.WithdrawOffer(pair.offer.id))
-    return pair, lines
+    def lose(self, pair: Any, txid: str) -> None:
+        """A reorg takes a transaction away; it comes back with the next block."""
+        pair.chain.drop(txid)
+        pair.mine()
 
+    def roll_over(self, pair: Any) -> None:
+        pair.later(2 * HOUR)
+        pair.taker.give(c.RollOver(pair.taker.cfd.id, ENTROPY))
+        pair.run()
 
-def rejected(conversation: Any) -> Any:
-    policy = conversation.Policy(accept_up_to=conversation.Sats(0))
-    pair = conversation.Pair(maker_policy=policy, tolerance=conversation.Decimal("0.05"))
-    pair.take()
-    pair.run()
-    pair.maker.give(c.RejectOrder(pair.maker.cfd.id, "not today"))
-    pair.run()
-    return pair
+    # --- the lives -------------------------------------------------------------------------------------------------
 
+    def settled_by_cet(self) -> Any:
+        """From the offer through a rollover to the final CET, with a reorg at each stage and a slow commit."""
+        pair = self.open()
+        self.lose(pair, pair.draft.lock.txid)
+        self.roll_over(pair)
+        pair.attest(48_935, pair.taker.cfd.settlement.event_id)
+        commit = pair.draft.commit.txid
+        pair.chain.held_back.add(commit)
+        pair.taker.give(c.ForceClose(pair.taker.cfd.id))
+        pair.mine(6)
+        pair.chain.held_back.clear()
+        pair.mine()
+        self.lose(pair, commit)
+        pair.mine(11)
+        self.lose(pair, pair.chain.spender(pair.draft.commit_outpoint).txid)
+        pair.mine(3)
+        pair.maker.give(c.WithdrawOffer(pair.offer.id))
+        return pair
 
-def failed(conversation: Any) -> Any:
-    pair = conversation.Pair(tolerance=conversation.Decimal("0.05"))
-    pair.maker.input_problems = ("input 0 is spent",)
-    pair.take()
-    pair.run()
-    return pair
+    def closed_together(self) -> Any:
+        pair = self.open()
+        pair.taker.give(c.ProposeSettlement(pair.taker.cfd.id, pair.offer.bid))
+        pair.run()
+        pair.mine()
+        self.lose(pair, pair.chain.spender(pair.draft.lock_outpoint).txid)
+        pair.mine(3)
+        return pair
+
+    def liquidated(self) -> Any:
+        pair = self.open(liquidations=2)
+        pair.attest(20_000, pair.offer.liquidations[0])
+        pair.mine(16)
+        return pair
+
+    def doubted(self) -> Any:
+        """The oracle signs two prices; the taker chooses."""
+        pair = self.open()
+        for price in (48_935, 60_000):
+            pair.attest(price)
+        pair.taker.give(c.ForceClose(pair.taker.cfd.id))
+        pair.mine(2)
+        for node in pair.nodes:
+            node.give(c.ChooseOutcome(node.cfd.id, 60_000))
+        pair.mine(16)
+        return pair
+
+    def punished(self) -> Any:
+        pair = self.open()
+        keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0)
+        revoked = pair.taker.cfd.held.live.sign_commit(keys)
+        self.roll_over(pair)
+        pair.cheats(pair.taker)
+        pair.chain.submit(revoked)
+        pair.mine(4)
+        return pair
+
+    def cancelled(self) -> Any:
+        """The maker keeps its lock signature; the taker's way out is lost once and comes back."""
+        pair = self.conversation.Pair(own_oracle=True, liquidations=(), tolerance=self.conversation.Decimal("0.05"))
+        pair.tamper = lambda to, raw: None if b"lock-signatures" in raw and to is pair.maker else raw
+        pair.take()
+        pair.run()
+        pair.cut()
+        pair.later(901)
+        coin = pair.draft.party(pair.taker.role).funder.inputs[0].outpoint
+        self.lose(pair, pair.chain.spender(coin).txid)
+        pair.mine(3)
+        return pair
+
+    def rejected(self) -> Any:
+        pair = self.begin(maker_policy=self.conversation.Policy(accept_up_to=self.conversation.Sats(0)))
+        pair.maker.give(c.RejectOrder(pair.maker.cfd.id, "not today"))
+        pair.run()
+        return pair
+
+    def failed(self) -> Any:
+        pair = self.conversation.Pair(own_oracle=True, liquidations=(), tolerance=self.conversation.Decimal("0.05"))
+        pair.maker.input_problems = ("input 0 is spent",)
+        pair.take()
+        pair.run()
+        return pair
 
 
 def records(log: list[Any]) -> list[dict[str, Any]]:
@@ -96,15 +165,22 @@ def write(name: str, value: Any) -> None:
 
 
 def main() -> None:
-    conversation = load_conversation()
-    pair, lines = whole_life(conversation)
-    offers = wire.encode_offers((pair.offer,))
-    write("maker", records(pair.maker.log))
-    write("taker", records(pair.taker.log))
-    write("rejected", records(rejected(conversation).taker.log))
-    write("failed", records(failed(conversation).maker.log))
-    reject = wire.encode_message(m.Reject(pair.taker.cfd.id, "not today"))
-    write("wire", [line.decode() for line in (offers, *lines, reject)])
+    lives = Lives(load_conversation())
+    whole = lives.settled_by_cet()
+    write("maker", records(whole.maker.log))
+    write("taker", records(whole.taker.log))
+    write("closed", records(lives.closed_together().taker.log))
+    write("liquidated", records(lives.liquidated().maker.log))
+    write("doubted", records(lives.doubted().taker.log))
+    write("punished", records(lives.punished().maker.log))
+    write("cancelled", records(lives.cancelled().taker.log))
+    write("rejected", records(lives.rejected().taker.log))
+    write("failed", records(lives.failed().maker.log))
+    key = whole.taker.cfd.id
+    rejects = [kind(key, "not today") for kind in (m.Reject, r.Reject, t.Reject)]
+    lines = (wire.encode_offers((whole.offer,)), *lives.lines, *map(wire.encode_message, rejects))
+    kinds = {json.loads(line)["type"]: line.decode() for line in lines}
+    write("wire", list(kinds.values()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
-from cfd_core.cfd.aggregate import CetReady
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.lifecycle import legal
 from cfd_core.crypto.keys import Keychain
@@ -25,10 +24,18 @@ from cfd_core.values import CfdId, Network, Role, Secret
 Lives = dict[str, tuple[StoredEvent, ...]]
 
 
+def one(record: StoredEvent, life: tuple[StoredEvent, ...]) -> Any:
+    """The event in a record, read after the announcements that its life kept."""
+    kept = tuple(x for x in life if x.name == "announcement-kept" and x != record)
+    *_, (_, event) = stored.read_events((*kept, record))
+    return event
+
+
 def test_names_are_literal_and_unique() -> None:
     assert {kind.__name__: literal for kind, literal in stored.NAMES.items()} == {
         "OfferPublished": ("offer-published", 1),
         "OfferWithdrawn": ("offer-withdrawn", 1),
+        "AnnouncementKept": ("announcement-kept", 1),
         "OrderPlaced": ("order-placed", 1),
         "OrderRejected": ("order-rejected", 1),
         "ContractSetupFailed": ("contract-setup-failed", 1),
@@ -36,13 +43,25 @@ def test_names_are_literal_and_unique() -> None:
         "LockCompleted": ("lock-completed", 1),
         "LockSeen": ("lock-seen", 1),
         "LockGone": ("lock-gone", 1),
+        "CancelSigned": ("cancel-signed", 1),
+        "LockConflictSeen": ("lock-conflict-seen", 1),
+        "LockConflictGone": ("lock-conflict-gone", 1),
+        "RolloverPrepared": ("rollover-prepared", 1),
+        "RolloverSigned": ("rollover-signed", 1),
+        "RevisionRevoked": ("revision-revoked", 1),
+        "CloseSigned": ("close-signed", 1),
         "ForceCloseStarted": ("force-close-started", 1),
         "CommitSeen": ("commit-seen", 1),
         "CommitGone": ("commit-gone", 1),
+        "FeeBumped": ("fee-bumped", 1),
         "OracleAttested": ("oracle-attested", 1),
-        "CetSigned": ("cet-signed", 1),
+        "OracleEquivocated": ("oracle-equivocated", 1),
+        "OutcomeChosen": ("outcome-chosen", 1),
+        "ExitSigned": ("exit-signed", 1),
         "ExitSeen": ("exit-seen", 1),
         "ExitGone": ("exit-gone", 1),
+        "CloseSeen": ("close-seen", 1),
+        "CloseGone": ("close-gone", 1),
         "CfdClosed": ("cfd-closed", 1),
     }
     assert len(set(stored.NAMES.values())) == len(stored.NAMES)
@@ -56,16 +75,15 @@ def test_the_samples_hold_every_event(lives: Lives) -> None:
 
 def test_each_sample_loads_and_encodes_back(lives: Lives) -> None:
     for records in lives.values():
-        for record in records:
-            event = stored.from_stored(record)
-            assert stored.to_stored(e.Recorded(record.stream, record.version, event)) == record
+        for record, (stream, event) in zip(records, stored.read_events(records), strict=True):
+            assert stream == record.stream
+            assert stored.to_stored(e.Recorded(stream, record.version, event)) == record
 
 
 def folded(records: tuple[StoredEvent, ...]) -> Any:
     cfd = None
-    for record in records:
-        event = stored.from_stored(record)
-        if isinstance(event, e.OfferPublished | e.OfferWithdrawn):
+    for record, (_, event) in zip(records, stored.read_events(records), strict=True):
+        if isinstance(event, e.NodeEvent):
             continue
         assert cfd is None or legal(cfd.phase, event)
         cfd = fold(cfd, event)
@@ -80,9 +98,9 @@ def test_a_whole_life_folds_to_its_end(lives: Lives, name: str) -> None:
     assert isinstance(cfd.phase, p.Closed)
     assert cfd.phase.kind is e.ExitKind.CET
     assert cfd.phase.maker + cfd.phase.taker == cfd.terms.pool == 3_000_000
-    assert isinstance(cfd.outcome, CetReady)
-    assert cfd.outcome.attestation.outcome == 48_935
-    assert (cfd.outcome.maker, cfd.outcome.taker) == (cfd.phase.maker, cfd.phase.taker)
+    assert cfd.attestation_for(1).outcome == 48_935
+    cets = cfd.held.live.draft.event(cfd.settlement.event_id)
+    assert cfd.held.live.draft.payouts(cets.find(48_935)[1]) == (cfd.phase.maker, cfd.phase.taker)
 
 
 @pytest.mark.parametrize("name", ["maker", "taker"])
@@ -91,10 +109,27 @@ def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: 
     records = lives[name]
     upto = next(n for n, record in enumerate(records) if record.name == "exit-seen")
     cfd = folded(records[: upto + 1])
-    draft = cfd.held.dlc.draft
+    draft = cfd.held.live.draft
     assert Transaction.parse(cfd.held.lock).txid == draft.lock.txid
-    assert Transaction.parse(cfd.phase.commit).txid == draft.commit.txid
-    assert Transaction.parse(cfd.phase.exit.transaction).txid == Transaction.parse(cfd.outcome.cet).txid
+    assert Transaction.parse(cfd.phase.commit.transaction).txid == draft.commit.txid
+    cet = cfd.exit_for(1, e.ExitKind.CET).transaction
+    assert Transaction.parse(cfd.phase.exit.transaction).txid == Transaction.parse(cet).txid
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("closed", e.ExitKind.CLOSE),
+        ("liquidated", e.ExitKind.LIQUIDATION),
+        ("doubted", e.ExitKind.CET),
+        ("punished", e.ExitKind.PUNISH),
+        ("cancelled", e.ExitKind.CANCEL),
+    ],
+)
+def test_other_ends_fold_too(lives: Lives, name: str, kind: e.ExitKind) -> None:
+    phase = folded(lives[name]).phase
+    assert isinstance(phase, p.Closed)
+    assert phase.kind is kind
 
 
 @pytest.mark.parametrize(("name", "phase"), [("rejected", p.Rejected), ("failed", p.SetupFailed)])
@@ -105,8 +140,7 @@ def test_short_lives(lives: Lives, name: str, phase: type) -> None:
 def test_an_engine_loads_all_samples(lives: Lives) -> None:
     keychain = Keychain.from_seed(Secret(bytes(32)), Network.REGTEST)
     for records in lives.values():
-        pairs = [(record.stream, stored.from_stored(record)) for record in records]
-        engine = Engine.load(Settings(network=Network.REGTEST, keychain=keychain), pairs)
+        engine = Engine.load(Settings(network=Network.REGTEST, keychain=keychain), stored.read_events(records))
         assert len(engine.cfds) == 1
 
 
@@ -118,20 +152,21 @@ def test_unknown_names_and_versions(lives: Lives) -> None:
         evolve(record, name="Order-Placed"),
     ):
         with pytest.raises(DecodeError, match="not known to this release"):
-            stored.from_stored(other)
+            one(other, lives["taker"])
 
 
 def test_damaged_payloads(lives: Lives) -> None:
+    lives_of = {record.name: records for records in lives.values() for record in records}
     for record in {record.name: record for records in lives.values() for record in records}.values():
         payload = record.payload
         step = max(1, len(payload) // 100)
         for bad in (*(payload[:cut] for cut in range(0, len(payload), step)), payload + b"x", payload + payload, b"[]"):
             with pytest.raises(DecodeError):
-                stored.from_stored(evolve(record, payload=bad))
+                one(evolve(record, payload=bad), lives_of[record.name])
         fields = json.loads(payload)
         for bad_fields in ({**fields, "more": 1}, *({k: v for k, v in fields.items() if k != key} for key in fields)):
             with pytest.raises(DecodeError):
-                stored.from_stored(evolve(record, payload=json.dumps(bad_fields).encode()))
+                one(evolve(record, payload=json.dumps(bad_fields).encode()), lives_of[record.name])
 
 
 def paths(value: Any) -> list[tuple[Any, ...]]:
@@ -159,12 +194,13 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 @settings(max_examples=400)
 @given(data=st.data())
 def test_odd_values_anywhere(lives: Lives, data: st.DataObject) -> None:
-    record = data.draw(st.sampled_from(lives["taker"] + lives["maker"]))
+    life = data.draw(st.sampled_from(sorted(lives)))
+    record = data.draw(st.sampled_from(lives[life]))
     fields = json.loads(record.payload)
     path = data.draw(st.sampled_from(paths(fields)))
     bad = evolve(record, payload=json.dumps(replaced(fields, path, data.draw(ODD))).encode())
     try:
-        event = stored.from_stored(bad)
+        event = one(bad, lives[life])
     except DecodeError:
         return
     assert stored.to_stored(e.Recorded(bad.stream, bad.version, event)).name == record.name
@@ -173,7 +209,7 @@ def test_odd_values_anywhere(lives: Lives, data: st.DataObject) -> None:
 @given(st.sampled_from(sorted(stored.NAMES.values())), st.binary(max_size=200))
 def test_any_payload(literal: tuple[str, int], payload: bytes) -> None:
     with pytest.raises(DecodeError):
-        stored.from_stored(StoredEvent("s", 1, *literal, payload))
+        one(StoredEvent("s", 1, *literal, payload), ())
 
 
 @pytest.mark.parametrize(
@@ -202,23 +238,36 @@ def test_secrets_are_never_serialised() -> None:
         structure("a2V5", Secret, "a secret")
 
 
-def test_only_the_lock_signature_brings_a_revision(lives: Lives) -> None:
+def test_only_new_revisions_bring_cet_signatures(lives: Lives) -> None:
     for records in lives.values():
-        for record in records:
-            event = stored.from_stored(record)
+        for record, (_, event) in zip(records, stored.read_events(records), strict=True):
             revision = stored.to_revision(e.Recorded(record.stream, record.version, event, b"packed"))
-            if isinstance(event, e.LockSigned):
+            number = {e.LockSigned: 0, e.RolloverPrepared: 1}.get(type(event))
+            if number is not None:
                 assert revision is not None
-                assert (revision.cfd_id, revision.revision, revision.data) == (CfdId(record.stream), 0, b"packed")
-            else:
-                assert revision is None
+                assert (revision.cfd_id, revision.revision, revision.data) == (CfdId(record.stream), number, b"packed")
             assert stored.to_revision(e.Recorded(record.stream, record.version, event)) is None
+
+
+def test_an_announcement_is_stored_once_and_before_it_is_referred_to(lives: Lives) -> None:
+    for records in lives.values():
+        kept = [record.payload for record in records if record.name == "announcement-kept"]
+        assert len(set(kept)) == len(kept)
+        referring = next(record for record in records if record.name == "order-placed")
+        with pytest.raises(DecodeError, match="not stored before|was not stored"):
+            list(stored.read_events((referring,)))
+        assert len(referring.payload) < 1_500, "a reference is short"
 
 
 def test_roles_in_the_samples(lives: Lives) -> None:
     assert {name: folded(records).role for name, records in lives.items()} == {
+        "cancelled": Role.TAKER,
+        "closed": Role.TAKER,
+        "doubted": Role.TAKER,
         "failed": Role.MAKER,
+        "liquidated": Role.MAKER,
         "maker": Role.MAKER,
+        "punished": Role.MAKER,
         "rejected": Role.TAKER,
         "taker": Role.TAKER,
     }

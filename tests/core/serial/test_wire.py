@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,11 +13,19 @@ from hypothesis import strategies as st
 from cfd_core.cfd.offer import Offer
 from cfd_core.errors import DecodeError
 from cfd_core.protocols.contract_setup import messages as m
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.protocols.settlement import messages as t
 from cfd_core.serial import wire
-from cfd_core.values import CfdId, OfferId, OutPoint, Position, Txid
+from cfd_core.values import CfdId, EventId, OfferId, OutPoint, Position, Txid
 
 CFD = CfdId("ab" * 16)
 OUTPOINT = OutPoint(Txid("11" * 32), 3)
+TERMS = r.Terms(
+    settlement=EventId("/x/BitMEX/BXBT/2021-10-05T22:00:00.price?n=20"),
+    liquidations=(EventId("/x/BitMEX/BXBT/2021-10-05T21:00:00.price?n=20"),),
+    funding_rate=Decimal("0.00024"),
+    hours=24,
+)
 MESSAGES = [
     m.Order(CFD, OfferId("0f" * 16), Position.SHORT, 1_000, 2),
     m.Accept(CFD),
@@ -28,6 +37,18 @@ MESSAGES = [
     m.Signatures(CFD, bytes(162), b"\x30", b"\xff" * 324),
     m.LockSignatures(CFD, ((b"sig", b"key"), (b"",), ())),
     m.LockSignatures(CFD, ()),
+    r.Propose(CFD, Txid("22" * 32), TERMS),
+    r.Accept(CFD, evolve(TERMS, liquidations=(), funding_rate=Decimal("-0.1"), hours=0)),
+    r.Reject(CFD, "no"),
+    r.Points(CFD, b"a" * 33, b"b" * 33),
+    r.Agreement(CFD, bytes(32)),
+    r.Exits(CFD, b"\x30", b"\xff" * 324),
+    r.CommitSignature(CFD, 3, b"c" * 162),
+    r.Revocation(CFD, 2, b"s" * 32),
+    t.Propose(CFD, Decimal("50123.5"), b"d" * 32),
+    t.Accept(CFD),
+    t.Reject(CFD, "no"),
+    t.CloseSignature(CFD, b"\x30\x45"),
 ]
 WRONG: list[Any] = [None, True, 0, 1, -1, "", "x", "long", [], [1], [[]], {}, {"a": 1}, "A", "====", 10**30]
 
@@ -52,8 +73,13 @@ def test_there_and_back(message: Any) -> None:
     assert wire.encode_message(wire.decode_message(raw)) == raw
 
 
+def named(kind: type) -> str:
+    protocol = kind.__module__.split(".")[-2]
+    return kind.__name__ if protocol == "contract_setup" else f"{protocol}.{kind.__name__}"
+
+
 def test_each_kind_has_a_name_that_never_changes() -> None:
-    assert {kind.__name__: name for kind, name in wire._NAMES.items()} == {
+    assert {named(kind): name for kind, name in wire._NAMES.items()} == {
         "Order": "order",
         "Accept": "accept",
         "Reject": "reject",
@@ -61,7 +87,20 @@ def test_each_kind_has_a_name_that_never_changes() -> None:
         "Agreement": "agreement",
         "Signatures": "signatures",
         "LockSignatures": "lock-signatures",
+        "rollover.Propose": "rollover-propose",
+        "rollover.Accept": "rollover-accept",
+        "rollover.Reject": "rollover-reject",
+        "rollover.Points": "rollover-points",
+        "rollover.Agreement": "rollover-agreement",
+        "rollover.Exits": "rollover-exits",
+        "rollover.CommitSignature": "commit-signature",
+        "rollover.Revocation": "revocation",
+        "settlement.Propose": "settle-propose",
+        "settlement.Accept": "settle-accept",
+        "settlement.Reject": "settle-reject",
+        "settlement.CloseSignature": "close-signature",
     }
+    assert len(set(wire._NAMES.values())) == len(wire._NAMES)
     assert {type(message) for message in MESSAGES} == wire._NAMES.keys()
 
 
