@@ -12,7 +12,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.react import Deadlines
 from cfd_core.cfd.summary import Deadline, Summary, summary
-from cfd_core.values import HOUR, Position, Timestamp
+from cfd_core.values import HOUR, Position, Sats, Timestamp
 
 DEADLINES = Deadlines()
 
@@ -64,7 +64,8 @@ def test_profit_in_percent(make_pair: Any) -> None:
 @pytest.mark.parametrize("price", [1, 20_000, 33_333, 40_000, 50_000, 60_000, 1_000_000])
 def test_one_sides_gain_is_the_others_loss(open_pair: Any, price: int) -> None:
     long, short = (told(node, price) for node in (open_pair.taker, open_pair.maker))
-    assert long.unrealised is not None and short.unrealised is not None
+    assert long.unrealised is not None
+    assert short.unrealised is not None
     assert abs(long.unrealised + short.unrealised) <= 1, "each is rounded to a sat"
     exact = Fraction(2_000_000) - Fraction(10**11, price)
     assert long.unrealised == round(max(min(exact, Fraction(2_000_000)), Fraction(-1_000_000)))
@@ -122,7 +123,6 @@ def test_only_an_open_cfd_is_warned_about(quick: Any) -> None:
     assert told(quick.taker, now=quick.taker.cfd.expiry - 1).warning == ""
     quick.run()
     quick.confirm_lock()
-    quick.attest_all() if hasattr(quick, "attest_all") else None
     assert told(quick.taker, now=quick.taker.cfd.expiry - 1).warning
     quick.taker.give(c.ForceClose(quick.taker.cfd.id))
     assert told(quick.taker, now=quick.taker.cfd.expiry - 1).warning == ""
@@ -207,7 +207,8 @@ def test_closing_with_an_outcome(hourly_pair: Any) -> None:
     for found in (long, short):
         assert (found.state, found.actions, found.deadline) == ("closed", (), None)
         assert (found.unrealised, found.worst_case) == (None, 0)
-    assert long.realised is not None and short.realised is not None
+    assert long.realised is not None
+    assert short.realised is not None
     assert long.realised + short.realised == 0
     assert abs(long.realised - (2_000_000 - Fraction(10**11, 48_935))) <= Fraction(25, 10_000) * long.pool
     assert long.profit_percent == Fraction(100 * long.realised, 1_000_000)
@@ -229,15 +230,20 @@ def test_closing_without_an_outcome_waits_for_the_refund(hourly_pair: Any) -> No
 
 def test_settling_together(hourly_pair: Any) -> None:
     pair = hourly_pair
-    node = pair.taker
-    close = b"close"
-    pending = told(node, phase=p.ClosePending(close))
-    assert (pending.state, pending.deadline) == ("settling", None)
-    confirmed = told(node, phase=p.CloseConfirmed(close, node.cfd.terms.pool, 0, 200))
-    assert (confirmed.state, confirmed.deadline) == ("settling", Deadline("final", None, 202))
+    pair.taker.give(c.ProposeSettlement(pair.taker.cfd.id, Decimal(50_000)))
+    pair.run()
+    for node in pair.nodes:
+        assert (told(node).state, told(node).actions, told(node).deadline) == ("settling", (), None)
+    pair.mine()
+    for node in pair.nodes:
+        assert (told(node).state, told(node).deadline) == ("settling", Deadline("final", None, pair.chain.height + 2))
+    pair.mine(2)
+    for node in pair.nodes:
+        found = told(node)
+        assert (found.meaning, found.realised, found.profit_percent) == ("Ended by close.", 0, Fraction(0))
 
 
-def test_punishing(open_pair: Any, hourly_pair: Any) -> None:
+def test_punishing(hourly_pair: Any) -> None:
     pair = hourly_pair
     commit = pair.taker.held.live.sign_commit(pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0))
     pair.later(2 * HOUR)
@@ -254,16 +260,16 @@ def test_punishing(open_pair: Any, hourly_pair: Any) -> None:
 def test_what_a_punishment_costs_and_brings(open_pair: Any) -> None:
     node = open_pair.maker
     pool = node.cfd.terms.pool
-    won = told(node, phase=p.Closed(e.ExitKind.PUNISH, pool, 0, 300))
-    assert (won.meaning, won.realised, won.profit_percent) == ("Ended by punishment.", 1_000_000, 50)
-    lost = told(open_pair.taker, phase=p.Closed(e.ExitKind.PUNISH, pool, 0, 300))
-    assert (lost.realised, lost.profit_percent) == (-1_000_000, -100)
+    won = told(node, phase=p.Closed(e.ExitKind.PUNISH, pool, Sats(0), 300))
+    assert (won.meaning, won.realised, won.profit_percent) == ("Ended by punishment.", 1_000_000, Fraction(50))
+    lost = told(open_pair.taker, phase=p.Closed(e.ExitKind.PUNISH, pool, Sats(0), 300))
+    assert (lost.realised, lost.profit_percent) == (-1_000_000, Fraction(-100))
 
 
 def test_a_lock_that_can_never_appear(open_pair: Any) -> None:
     found = told(open_pair.taker, phase=p.LockConflict(b"other", 0))
     assert (found.state, found.actions) == ("cancelling", ())
-    closed = told(open_pair.taker, phase=p.Closed(e.ExitKind.CANCEL, 0, 0, 300))
+    closed = told(open_pair.taker, phase=p.Closed(e.ExitKind.CANCEL, Sats(0), Sats(0), 300))
     assert (closed.state, closed.meaning, closed.realised) == ("closed", "Ended by cancellation.", 0)
 
 
