@@ -1,12 +1,19 @@
 """What a node does while the world around it is down, and that all of it proceeds when the world comes back."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from cfd_node import acting
+from cfd_node.announcements import Announcements
 from cfd_node.node import Level, Node
 
 from cfd_core.cfd import phases as p
+from cfd_core.cfd.commands import LearnOffers
+from cfd_core.errors import RuleViolation
+from cfd_core.values import EventId, PeerId
+
+PEER = PeerId("SHA256:peer")
 
 
 def level(node: Node, subsystem: str) -> tuple[Level, str]:
@@ -79,4 +86,28 @@ async def test_oracle_down_at_start(world: Any) -> None:
     await world.oracle.start()
     taker = await world.taker(maker)
     await world.close(maker, taker, await world.set_up(maker, taker))
+    assert level(maker, "oracle") == (Level.RUNNING, "")
+
+
+async def test_a_taker_asks_a_silent_oracle_again(world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Announcements, "_pause", lambda _self: asyncio.sleep(0.02))
+    maker = await world.maker()
+    offer = await world.publish(maker)
+    await world.oracle.stop()
+    taker = await world.taker(maker)
+    await eventually(lambda: "cannot be reached" in level(taker, "oracle")[1])
+    assert offer in taker.engine.market[maker.peer_id]
+    with pytest.raises(RuleViolation, match="announcement"):
+        world.take_now(taker, maker.peer_id, offer)
+    await world.oracle.start()
+    key = await world.take(taker, maker.peer_id, offer)
+    await world.phase(taker, key, p.LockPending)
+    assert level(taker, "oracle") == (Level.RUNNING, "")
+
+
+async def test_an_event_that_no_oracle_knows_is_asked_for_once(world: Any, eventually: Any, logged: Any) -> None:
+    maker = await world.maker(sats=0)
+    maker.command(LearnOffers(PEER, (world.offer(event=EventId("/x/BitMEX/MOON/2021-10-04T22:00:00.price?n=20")),)))
+    await eventually(lambda: "no announcement" in logged.getvalue())
+    await eventually(lambda: not maker._announcements._wanted)
     assert level(maker, "oracle") == (Level.RUNNING, "")
