@@ -37,7 +37,7 @@ from cfd_core.oracle import KNOWN_ORACLES, Announcement, Dialect, read_announcem
 from cfd_core.protocols.contract_setup.messages import Signatures
 from cfd_core.serial.stored import to_stored
 from cfd_core.serial.wire import encode_message
-from cfd_core.values import CfdId, FeeRate, Network, OutPoint, Position, Role, Sats, Secret, Txid
+from cfd_core.values import HOUR, CfdId, FeeRate, Network, OutPoint, Position, Role, Sats, Secret, Timestamp, Txid
 
 EVENT: Final = Path(__file__).parents[1] / "vectors" / "olivia_bxbt_2021-10-04T22.json"
 CFD: Final = CfdId("c1" * 16)
@@ -116,21 +116,38 @@ def draft(event: Announcement) -> Draft:
         fee_rate=FeeRate(2),
         tolerance=Decimal("0.0035"),
     )
-    return Draft(terms=terms, announcement=event, maker=party(Role.MAKER), taker=party(Role.TAKER))
+    return Draft(
+        terms=terms,
+        revision=terms.first_revision,
+        announcements=(event,),
+        maker=party(Role.MAKER),
+        taker=party(Role.TAKER),
+    )
 
 
 @frozen
 class Theirs:
     """What the counterparty (the taker) sends."""
 
-    small: dlc.CommitAndRefund
+    commit: bytes
+    refund: bytes
     cets: bytes
 
     @classmethod
     def make(cls) -> "Theirs":
         whole, secret = draft(announcement()), keys(Role.TAKER)
-        small = dlc.sign_commit_and_refund(whole, Role.TAKER, secret, AUX)
-        return cls(small, jobs.sign_cets(dlc.sign_cets_job(whole, secret, AUX)))
+        cets = jobs.sign_cets(dlc.sign_cets_job(whole, secret, AUX))
+        return cls(*small_signatures(whole, Role.TAKER), cets)
+
+
+def small_signatures(whole: Draft, role: Role) -> tuple[bytes, bytes]:
+    """On the commit and on the refund."""
+    return dlc.sign_commit(whole, role, keys(role), AUX), dlc.sign_refund(whole, keys(role))
+
+
+def check_small(whole: Draft, theirs: Theirs) -> None:
+    dlc.check_commit(whole, Role.MAKER, theirs.commit)
+    dlc.check_refund(whole, Role.MAKER, theirs.refund)
 
 
 Laps = dict[str, float]
@@ -152,8 +169,8 @@ def setup(theirs: Theirs) -> Laps:
     lap("oracle points", lambda: whole.packed_points)
     lap("fingerprint", lambda: whole.fingerprint)
     lap("sign CETs", lambda: jobs.sign_cets(dlc.sign_cets_job(whole, secret, AUX)))
-    lap("sign commit and refund", lambda: dlc.sign_commit_and_refund(whole, Role.MAKER, secret, AUX))
-    lap("verify commit and refund", lambda: dlc.check_commit_and_refund(whole, Role.MAKER, theirs.small))
+    lap("sign commit and refund", lambda: small_signatures(whole, Role.MAKER))
+    lap("verify commit and refund", lambda: check_small(whole, theirs))
     wrong = lap("verify CETs", lambda: jobs.verify_cets(dlc.verify_cets_job(whole, Role.MAKER, theirs.cets)))
     if wrong is not None:
         sys.exit(f"CET signature {wrong} did not verify")
@@ -225,19 +242,17 @@ def cores(rounds: int) -> float:
 def sizes(theirs: Theirs) -> dict[str, int]:
     """Bytes of what is stored and sent for one revision."""
     whole = draft(announcement())
-    ours = dlc.sign_commit_and_refund(whole, Role.MAKER, keys(Role.MAKER), AUX)
-    digest = hashlib.sha256(theirs.cets).digest()
     signed = LockSigned(
-        revision=0,
         maker=whole.maker,
         taker=whole.taker,
-        ours=ours,
-        theirs=theirs.small,
-        cets_sha256=digest,
-        lock=whole.lock.serialize(),
+        own_commit=small_signatures(whole, Role.MAKER)[0],
+        their_commit=theirs.commit,
+        their_refund=theirs.refund,
+        cets_sha256=hashlib.sha256(theirs.cets).digest(),
+        at=Timestamp(whole.announcements[0].maturity - 24 * HOUR),
     )
     stored = to_stored(Recorded(CFD, 2, signed, theirs.cets))
-    message = Signatures(CFD, theirs.small.commit, theirs.small.refund, theirs.cets)
+    message = Signatures(CFD, theirs.commit, theirs.refund, theirs.cets)
     return {
         "stored revision": len(theirs.cets) + len(stored.payload),
         "signatures message": len(encode_message(message)),
