@@ -610,6 +610,10 @@ class Pair:
         self.both(i.TipChanged(self.chain.height))
         self.mine()
 
+    def oracle_says(self, event: EventId, price: int) -> bytes:
+        """The tests' own oracle's attestation, for whoever wants to use it early."""
+        return attestation(event, price)
+
     def attest(self, price: int, event: EventId | None = None) -> None:
         """The tests' own oracle speaks."""
         known = event or self.announcement.event_id

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import commands as c
@@ -11,6 +12,7 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.events import CloseReason, ExitKind
 from cfd_core.engine import Policy
 from cfd_core.errors import RuleViolation
+from cfd_core.oracle import read_attestation
 from cfd_core.values import HOUR, Position
 
 ENTROPY = bytes(range(32))
@@ -482,3 +484,56 @@ def test_an_event_of_another_index_is_refused(make_pair: Any) -> None:
 HOURLY = tuple(
     f"/x/BitMEX/BXBT/2021-10-0{3 + (22 + h) // 24}T{(22 + h) % 24:02}:00:00.price?n=20" for h in range(1, 25)
 )
+
+
+# --- races and absences --------------------------------------------------------------------------------------------
+
+
+def test_a_punishment_wins_the_race_against_the_revoked_cet(make_pair: Any) -> None:
+    """The cheater kept its old CET signatures and waits for the twelve blocks; ours is in the mempool before."""
+    pair = opened(make_pair)
+    cheater = pair.taker
+    keys = cheater.settings.keychain.cfd_keys(cheater.cfd.id, 0)
+    old, packed = cheater.cfd.held.live, cheater.revisions[cheater.cfd.id, 0]
+    event = cheater.cfd.settlement
+    roll_over(pair)
+    assert pair.chain.submit(old.sign_commit(keys))
+    pair.run()
+    raw = pair.oracle_says(event.event_id, 48_935)
+    cet = old.sign_cet(keys, read_attestation(event, raw), packed).transaction
+    for _ in range(12):
+        assert not pair.chain.submit(cet), "its timelock, then our punishment, keeps the CET out"
+        punish = pair.maker.cfd.exit_for(0, ExitKind.PUNISH)
+        pair.chain.held_back.add(Transaction.parse(punish.transaction).txid)
+        pair.mine()
+    pair.chain.held_back.clear()
+    assert not pair.chain.submit(cet), "the timelock is over, but the punishment pays more"
+    pair.mine(4)
+    assert isinstance(pair.maker.cfd.phase, p.Closed)
+    assert pair.maker.cfd.phase.kind is ExitKind.PUNISH
+
+
+def test_a_node_that_was_off_for_two_days_finds_its_money(open_pair: Any) -> None:
+    """Meanwhile the counterparty force-closed, the oracle spoke, and 288 blocks came."""
+    pair = open_pair
+    absent = pair.maker
+    key = pair.taker.cfd.id
+    pair.taker.give(i.AttestationReceived(pair.announcement.event_id, pair.attestation))
+    pair.taker.give(c.ForceClose(key))
+    absent_todo = absent.todo
+    for _ in range(288):
+        while pair.taker.todo:
+            pair.act(pair.taker, pair.taker.todo.popleft())
+        pair.chain.mine()
+        pair.taker.give(i.TipChanged(pair.chain.height))
+        for outpoint in list(pair.taker.watched):
+            pair.taker.give(pair.chain.report(outpoint))
+    assert isinstance(pair.taker.cfd.phase, p.Closed)
+    assert isinstance(absent.cfd.phase, p.Open)
+    absent_todo.clear()
+    absent.restart()
+    absent.give(i.TipChanged(pair.chain.height))
+    pair.run()
+    absent.give(i.TipChanged(pair.chain.height))
+    assert isinstance(absent.cfd.phase, p.Closed)
+    assert absent.cfd.phase == pair.taker.cfd.phase
