@@ -42,7 +42,8 @@ def test_a_rollover_moves_the_expiry_and_revokes_the_old_revision(hourly_pair: A
     for node in pair.nodes:
         held = node.cfd.held
         assert held.live.number == 1
-        assert held.old is None and held.next is None
+        assert held.old is None
+        assert held.next is None
         assert [revoked.number for revoked in held.revoked] == [0]
         assert node.cfd.expiry == before + 2 * HOUR
         assert list(node.revisions) == [(node.cfd.id, 1)], "the old CET signatures are dropped"
@@ -115,7 +116,8 @@ def test_a_rollover_cut_after_any_message_is_completed_or_forgotten(make_pair: A
         pair.mine(16)
         closed(pair, ExitKind.CET)
         outcomes.add((committed, *live))
-    assert (0, 0, 0) in outcomes and (1, 1, 1) in outcomes
+    assert (0, 0, 0) in outcomes
+    assert (1, 1, 1) in outcomes
 
 
 def opened(make_pair: Any, **offer: Any) -> Any:
@@ -129,12 +131,13 @@ def opened(make_pair: Any, **offer: Any) -> Any:
 def test_after_our_commit_signature_only_the_same_rollover_can_go_on(hourly_pair: Any) -> None:
     pair = hourly_pair
     pair.later(2 * HOUR)
-    pair.tamper = lambda to, raw: None if b"commit-signature" in raw else raw
+    pair.tamper = lambda _to, raw: None if b"commit-signature" in raw else raw
     pair.taker.give(c.RollOver(pair.taker.cfd.id, ENTROPY))
     pair.run()
     pair.tamper = lambda _to, raw: raw
     pair.cut()
-    assert pair.taker.cfd.held.next is not None and pair.maker.cfd.held.live.number == 0
+    assert pair.taker.cfd.held.next is not None
+    assert pair.maker.cfd.held.live.number == 0
     pair.later(HOUR)
     pair.taker.give(c.RollOver(pair.taker.cfd.id, ENTROPY))
     pair.run()
@@ -204,7 +207,7 @@ def test_a_second_price_is_never_signed_while_one_is_out(open_pair: Any) -> None
     pair.cut()
     for node in pair.nodes:
         if not node.cfd.ended:
-            with pytest.raises(RuleViolation, match="second price|cannot be settled"):
+            with pytest.raises(RuleViolation, match=r"second price|cannot be settled"):
                 node.give(c.ProposeSettlement(node.cfd.id, Decimal(51_000)))
     pair.mine(3)
     closed(pair, ExitKind.CLOSE)
@@ -310,7 +313,8 @@ def test_a_revoked_commit_is_punished_from_the_mempool_on(make_pair: Any, cheat:
     assert pair.chain.submit(revoked)
     pair.run()
     punish = honest.cfd.exit_for(0, ExitKind.PUNISH)
-    assert punish is not None and Transaction.parse(punish.transaction).txid in pair.broadcasts
+    assert punish is not None
+    assert Transaction.parse(punish.transaction).txid in pair.broadcasts
     pair.mine(4)
     assert isinstance(honest.cfd.phase, p.Closed)
     assert honest.cfd.phase.kind is ExitKind.PUNISH
@@ -332,7 +336,8 @@ def test_a_punishment_that_waits_pays_more_with_every_second_block(make_pair: An
         paid.append(punish.outputs[0].sats)
         pair.chain.held_back.add(punish.txid)
         pair.mine()
-    assert paid == sorted(paid, reverse=True) and len(set(paid)) == 4
+    assert paid == sorted(paid, reverse=True)
+    assert len(set(paid)) == 4
     pair.chain.held_back.clear()
     pair.mine(4)
     assert pair.maker.cfd.phase.kind is ExitKind.PUNISH
@@ -413,7 +418,8 @@ def test_a_commit_that_waits_gets_a_child_that_pays(open_pair: Any) -> None:
     pair.run()
     pair.chain.held_back.add(pair.draft.commit.txid)
     pair.mine(2)
-    assert pair.taker.cfd.bump is not None and pair.taker.cfd.bump.rate == 4
+    assert pair.taker.cfd.bump is not None
+    assert pair.taker.cfd.bump.rate == 4
     pair.mine(4)
     assert pair.taker.cfd.bump.rate == 16
     assert pair.maker.cfd.bump is not None, "the other side helps when it takes long"
@@ -497,6 +503,7 @@ def test_a_punishment_wins_the_race_against_the_revoked_cet(make_pair: Any) -> N
     old, packed = cheater.cfd.held.live, cheater.revisions[cheater.cfd.id, 0]
     event = cheater.cfd.settlement
     roll_over(pair)
+    pair.maker.conscience.may_punish = True
     assert pair.chain.submit(old.sign_commit(keys))
     pair.run()
     raw = pair.oracle_says(event.event_id, 48_935)
