@@ -176,8 +176,12 @@ class ToyChain:
         for _ in range(count):
             self.height += 1
             for txid, place in self.places.items():
-                if not place and txid not in self.held_back:
+                if not place and self._may_be_mined(txid):
                     self.places[txid] = self.height
+
+    def _may_be_mined(self, txid: str) -> bool:
+        parents = [tx_in.outpoint.txid for tx_in in self.transactions[txid].inputs]
+        return txid not in self.held_back and all(self.places.get(parent, 1) for parent in parents)
 
     def reorg(self, depth: int) -> None:
         """Undo blocks; their transactions wait in the mempool again."""
@@ -185,6 +189,9 @@ class ToyChain:
         for txid, place in self.places.items():
             if place > self.height:
                 self.places[txid] = 0
+        for tx in list(self.transactions.values()):
+            if tx.txid in self.places and not self.places[tx.txid] and not all(map(self._mature, tx.inputs)):
+                self.drop(tx.txid)
 
     def report(self, outpoint: OutPoint) -> i.OutpointReport:
         spender = self.spender(outpoint)
@@ -681,6 +688,18 @@ def pair() -> Pair:
 @pytest.fixture(scope="session")
 def make_pair() -> type[Pair]:
     return Pair
+
+
+@pytest.fixture(scope="session")
+def attested() -> Callable[[EventId, int], bytes]:
+    """What the tests' own oracle signs for an event."""
+    return attestation
+
+
+@pytest.fixture(scope="session")
+def hourly() -> Callable[[int, int], tuple[EventId, ...]]:
+    """Its events at these hours after the beginning."""
+    return hours
 
 
 @pytest.fixture
