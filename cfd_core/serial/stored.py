@@ -1,7 +1,8 @@
 """Events as they are kept for ever. The names and versions below are literals: they never change.
 
 A changed event gets a new version and an upcast from the old one; golden samples of each released version must load.
-Announcements are big and shared by many revisions, so they are stored once (`announcement-kept`) and referred to.
+Announcements are big and shared by many revisions, so they are stored once (`announcement-kept`) and referred to: by
+the oracle's key alone, as the terms beside it name the events.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,7 +60,7 @@ def to_stored(recorded: Recorded) -> StoredEvent:
     name, schema = NAMES[type(event)]
     fields = unstructure(event)
     if isinstance(event, _REFERRING):
-        fields["announcements"] = [_reference(announcement) for announcement in event.announcements]
+        fields["announcements"] = _references(event)
     return StoredEvent(recorded.stream, recorded.version, name, schema, encode_object(fields))
 
 
@@ -81,7 +82,7 @@ def read_events(stored: Iterable[StoredEvent]) -> Iterator[tuple[str, e.Event]]:
     for record in stored:
         event = _read(record, kept)
         if isinstance(event, e.AnnouncementKept):
-            kept[_key(_reference(event.announcement))] = event.announcement
+            kept[event.announcement.event_id, event.announcement.oracle_key.hex()] = event.announcement
         yield record.stream, event
 
 
@@ -91,25 +92,33 @@ def _read(record: StoredEvent, kept: dict[tuple[str, str], Announcement]) -> e.E
         raise DecodeError(f"event {record.name!r} version {record.schema} is not known to this release")
     fields = decode_object(record.payload, record.name, MAX_EVENT)
     if kind in _REFERRING:
-        fields["announcements"] = _resolved(fields.get("announcements"), kept)
+        fields["announcements"] = _resolved(fields.get("announcements"), _events(fields), kept)
     event: e.Event = structure(fields, kind, record.name)
     return event
 
 
-def _reference(announcement: Announcement) -> dict[str, str]:
-    return {"event": announcement.event_id, "oracle_key": announcement.oracle_key.hex()}
+def _references(event: e.OrderPlaced | e.RolloverPrepared) -> list[str]:
+    """The oracle's key for each announcement, or only once when it is the same for all."""
+    terms = event.terms.first_revision if isinstance(event, e.OrderPlaced) else event.revision
+    if tuple(announcement.event_id for announcement in event.announcements) != terms.events:
+        raise AssertionError("the announcements are those of the terms' events")
+    keys = [announcement.oracle_key.hex() for announcement in event.announcements]
+    return keys[:1] if len(set(keys)) == 1 else keys
 
 
-def _key(reference: Any) -> tuple[str, str]:
-    if not isinstance(reference, dict) or set(reference) != {"event", "oracle_key"}:
-        raise DecodeError("not a reference to an announcement")
-    return str(reference["event"]), str(reference["oracle_key"])
+def _events(fields: dict[str, Any]) -> list[Any]:
+    """What the stored terms settle on, then what they liquidate on; not checked yet."""
+    terms = fields.get("revision", fields.get("terms"))
+    if not isinstance(terms, dict) or not isinstance(terms.get("liquidations"), list):
+        raise DecodeError("announcements without the terms that name their events")
+    return [terms.get("settlement", terms.get("event")), *terms["liquidations"]]
 
 
-def _resolved(references: Any, kept: dict[tuple[str, str], Announcement]) -> list[Announcement]:
-    if not isinstance(references, list):
-        raise DecodeError("announcements are a list of references")
+def _resolved(keys: Any, events: list[Any], kept: dict[tuple[str, str], Announcement]) -> list[Announcement]:
+    if not isinstance(keys, list) or len(keys) not in (1, len(events)):
+        raise DecodeError("announcements are referred to by one oracle key, or one for each event")
+    each = keys if len(keys) == len(events) else keys * len(events)
     try:
-        return [kept[_key(reference)] for reference in references]
+        return [kept[str(event), str(key)] for event, key in zip(events, each, strict=True)]
     except KeyError as error:
         raise DecodeError(f"an announcement that was not stored: {error}") from error
