@@ -140,7 +140,7 @@ class ToyChain:
         """Into the mempool, in the place of unconfirmed conflicts; False if it may not stand in the next block."""
         if tx.txid in self.transactions:
             return True
-        conflicts = {c.txid for i in tx.inputs if (c := self.spender(i.outpoint)) is not None}
+        conflicts: set[str] = {c.txid for i in tx.inputs if (c := self.spender(i.outpoint)) is not None}
         if any(self.places[txid] for txid in conflicts) or any(not self._mature(i) for i in tx.inputs):
             return False
         if conflicts and not self._pays_more(tx, conflicts):
@@ -299,13 +299,16 @@ class Conscience:
         cfd = self.cfds.get(message.cfd_id)
         match message:
             case m.LockSignatures():
-                assert cfd is not None and cfd.held is not None, "stored before it is sent"
+                assert cfd is not None, "stored before it is sent"
+                assert cfd.held is not None, "stored before it is sent"
             case r.CommitSignature(key, number, signature):
-                assert cfd is not None and cfd.held is not None
+                assert cfd is not None
+                assert cfd.held is not None
                 assert cfd.held.settleable(number) is not None, "its exits are stored before it is sent"
                 assert self.commit_signatures.setdefault((key, number), signature) == signature, "one signature only"
             case r.Revocation(key, number, _):
-                assert cfd is not None and cfd.held is not None
+                assert cfd is not None
+                assert cfd.held is not None
                 assert cfd.held.live.number > number, "the next revision is stored as signed"
                 assert (key, number) not in self.force_closed, "we published that commit"
             case t.CloseSignature(key, _):
@@ -320,6 +323,7 @@ def conserved(cfd: Cfd, phase: Any) -> None:
     if phase.kind is e.ExitKind.CANCEL:
         assert paid == 0
     elif phase.kind is e.ExitKind.PUNISH:
+        assert cfd.held is not None
         assert cfd.terms.pool // 2 <= paid <= cfd.terms.pool + cfd.held.live.draft.costs.exit_fee
     else:
         assert phase.kind is not e.ExitKind.UNKNOWN

@@ -22,8 +22,9 @@ def closed(pair: Any, kind: ExitKind) -> p.Closed:
     for node in pair.nodes:
         assert isinstance(node.cfd.phase, p.Closed), node.cfd.phase
         assert node.cfd.phase.kind is kind
-    assert pair.taker.cfd.phase == pair.maker.cfd.phase
-    return pair.taker.cfd.phase
+    end: p.Closed = pair.taker.cfd.phase
+    assert end == pair.maker.cfd.phase
+    return end
 
 
 def roll_over(pair: Any, hours: int = 2) -> None:

@@ -233,12 +233,25 @@ def same_end(pair: Any) -> None:
     event(f"ended by {kinds.pop().value}")
 
 
-@settings(max_examples=120, derandomize=True, deadline=None)
+@settings(max_examples=30, derandomize=True, deadline=None)
 @given(history=histories)
-def test_whatever_happens_it_ends_well(start: Any, history: list[tuple[str, int]]) -> None:
+def test_whatever_happens_from_the_first_word_on(start: Any, history: list[tuple[str, int]]) -> None:
     story = start(0)
     for what, how in history:
         story.do(what, how)
+    story.finish()
+    same_end(story.pair)
+
+
+@settings(max_examples=110, derandomize=True, deadline=None)
+@given(history=histories, lasting=st.booleans())
+def test_whatever_happens_to_an_open_cfd(start: Any, history: list[tuple[str, int]], lasting: bool) -> None:
+    story = start(0)
+    story.pair.run()
+    for what, how in (("mine", 0), ("later", 1), *history):
+        # half of the histories leave out what ends a CFD, so that rollovers get far
+        if not lasting or what not in ("close", "attest", "settle"):
+            story.do(what, how)
     story.finish()
     same_end(story.pair)
 
@@ -248,16 +261,15 @@ def test_whatever_happens_it_ends_well(start: Any, history: list[tuple[str, int]
 def test_whatever_happens_with_liquidations(start: Any, history: list[tuple[str, int]]) -> None:
     story = start(23)
     story.pair.run()
-    story.mine(1)
-    for what, how in history:
+    for what, how in (("mine", 0), ("later", 1), *history):
         story.do(what, how)
     story.finish()
     same_end(story.pair)
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=50, derandomize=True, deadline=None)
 @given(
-    history=st.lists(steps.filter(lambda step: step[0] not in ("close", "settle", "attest")), min_size=2, max_size=20),
+    history=st.lists(steps, min_size=2, max_size=20),
     cheat=st.sampled_from(list(Role)),
     which=st.integers(0, 5),
     delay=st.integers(0, 10),
@@ -272,7 +284,8 @@ def test_a_revoked_commit_is_always_punished(
     pair.run()
     story.mine(1)
     for what, how in (("later", 1), ("roll", 4), ("run", 40), *history, ("later", 0), ("run", 40)):
-        story.do(what, how)
+        if what not in ("close", "settle", "attest"):
+            story.do(what, how)
     honest, liar = (pair.maker, pair.taker) if cheat is Role.TAKER else (pair.taker, pair.maker)
     pair.chain.held_back.clear()
     pair.run()

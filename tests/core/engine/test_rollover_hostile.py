@@ -420,7 +420,12 @@ def test_a_message_lost_or_doubled(rolling: Any, audit: Any, which: int, propose
 
 def test_a_rollover_takes_twelve_messages(rolling: Any) -> None:
     seen: list[bytes] = []
-    rolling.tamper = lambda _to, raw: seen.append(raw) or raw
+
+    def note(_to: Any, raw: bytes) -> bytes:
+        seen.append(raw)
+        return raw
+
+    rolling.tamper = note
     propose(rolling)
     rolling.run()
     assert len(seen) == MESSAGES
@@ -448,6 +453,7 @@ def samples(pair: Any) -> list[i.Message]:
 @pytest.mark.parametrize("kind", range(11))
 def test_a_message_out_of_turn_in_every_state(make_pair: Any, audit: Any, victim: Role, kind: int) -> None:
     """After so many steps of an honest rollover, the victim gets a message too many, of any kind."""
+    pair = node = None
     for steps in range(0, 60, 4):
         pair = opened(make_pair, tolerance=Decimal("0.1"))
         node = node_of(pair, victim)

@@ -1,4 +1,4 @@
-"""A counterparty that lies, stops or repeats while the CFD is settled: one price at most, and force close stays open."""
+"""A counterparty that lies, stops or repeats while the CFD settles: one price at most, and force close stays open."""
 
 from decimal import Decimal
 from typing import Any
@@ -114,7 +114,7 @@ SIGNATURES: dict[str, Any] = {
 @roles
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_bad_signature_on_the_close(deal: Any, victim: Role, name: str) -> None:
-    """To the accepter: nothing of ours leaves. To the proposer: its signature is out, it watches and can force close."""
+    """To the accepter: nothing of ours leaves. To the proposer: its signature is out; force close stays open."""
     node = node_of(deal, victim)
     deal.chain_speaks = False
     deal.alter(node, m.CloseSignature, SIGNATURES[name])
@@ -183,7 +183,8 @@ def samples(pair: Any) -> list[i.Message]:
 @roles
 @pytest.mark.parametrize("kind", range(6))
 def test_a_message_out_of_turn_in_every_state(make_pair: Any, audit: Any, victim: Role, kind: int) -> None:
-    for steps in range(0, 14):
+    pair = None
+    for steps in range(14):
         pair = make_pair(own_oracle=True, tolerance=Decimal("0.1"), liquidations=())
         pair.take()
         pair.run()
@@ -361,3 +362,22 @@ def test_after_the_end_nothing_is_said(deal: Any) -> None:
                 node.give(command)
         assert node.engine.deadline is None
     assert sum(out.sats for out in Transaction.parse(deal.taker.held.close.transaction).outputs) > 0
+
+
+def test_a_cancellation_signed_too_late_is_asked_for_again(make_pair: Any) -> None:
+    """While the wallet signed, time passed and the rate rose."""
+    pair = make_pair(tolerance=Decimal("0.1"))
+    pair.chain_speaks = False
+    pair.tamper = lambda to, raw: None if b"lock-signatures" in raw and to is pair.maker else raw
+    pair.take()
+    pair.run()
+    pair.taker.now += 901
+    pair.taker.give(i.TimerFired())
+    (ask,) = [x for x in pair.taker.todo if type(x).__name__ == "SignCancel"]
+    pair.taker.now += 4 * HOUR
+    before = pair.taker.cfd
+    pair.taker.give(i.CancelInputSigned(ask.cfd_id, pair.taker.wallet.sign(ask.psbt)))
+    assert pair.taker.cfd == before
+    pair.taker.give(i.TipChanged(110))
+    pair.run()
+    assert pair.taker.held.cancel

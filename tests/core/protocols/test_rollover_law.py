@@ -16,10 +16,13 @@ from cfd_core.crypto.secp import public_key
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.oracle import Announcement
 from cfd_core.protocols.contract_setup import machine as setup
-from cfd_core.protocols.rollover import machine
+from cfd_core.protocols.rollover import machine as typed_machine
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.protocols.rollover import states as s
-from cfd_core.values import CfdId, PeerId, Role, RunId, Secret, Txid
+from cfd_core.values import CfdId, EventId, PeerId, Role, RunId, Secret, Txid
+
+machine: Any = typed_machine
+"""The walks below go through unions whose member each test knows."""
 
 CFD = CfdId("ab" * 16)
 STATES = get_args(s.State)
@@ -110,9 +113,9 @@ def rolled(walk: Any, recorded: tuple[Announcement, bytes]) -> dict[Role, Walk]:
 
 SAMPLES: dict[type, Any] = {
     m.Propose: m.Propose(
-        CFD, Txid("11" * 32), m.Terms(settlement="x", liquidations=(), funding_rate=Decimal(0), hours=1)
+        CFD, Txid("11" * 32), m.Terms(settlement=EventId("x"), liquidations=(), funding_rate=Decimal(0), hours=1)
     ),
-    m.Accept: m.Accept(CFD, m.Terms(settlement="x", liquidations=(), funding_rate=Decimal(0), hours=1)),
+    m.Accept: m.Accept(CFD, m.Terms(settlement=EventId("x"), liquidations=(), funding_rate=Decimal(0), hours=1)),
     m.Reject: m.Reject(CFD, "no"),
     m.Points: m.Points(CFD, bytes(33), bytes(33)),
     m.Agreement: m.Agreement(CFD, bytes(32)),
@@ -120,7 +123,9 @@ SAMPLES: dict[type, Any] = {
     m.CommitSignature: m.CommitSignature(CFD, 1, bytes(162)),
     m.Revocation: m.Revocation(CFD, 0, bytes(32)),
     s.EventsKnown: s.EventsKnown(()),
-    s.TermsAccepted: s.TermsAccepted(m.Terms(settlement="x", liquidations=(), funding_rate=Decimal(0), hours=1)),
+    s.TermsAccepted: s.TermsAccepted(
+        m.Terms(settlement=EventId("x"), liquidations=(), funding_rate=Decimal(0), hours=1)
+    ),
     s.TermsRefused: s.TermsRefused("too dear"),
     i.CetsSigned: i.CetsSigned(CFD, RUN, b""),
     i.CetsVerified: i.CetsVerified(CFD, RUN, 3),
@@ -167,7 +172,7 @@ def test_the_walks_take_each_phase_and_end_well(rolled: dict[Role, Walk]) -> Non
 
 
 def test_points_of_no_return_come_with_the_step_that_sends(rolled: dict[Role, Walk]) -> None:
-    kept: dict[type, type] = {m.CommitSignature: machine.Prepared, m.Revocation: machine.Signed}
+    kept: dict[type, type] = {m.CommitSignature: typed_machine.Prepared, m.Revocation: typed_machine.Signed}
     for walk in rolled.values():
         for role in Role:
             known: set[type] = set()
@@ -258,8 +263,8 @@ def test_a_pinned_rollover_signs_nothing_new(rolled: dict[Role, Walk]) -> None:
 
 CHANGES: dict[str, Callable[[m.Terms], m.Terms]] = {
     "hours": lambda x: evolve(x, hours=x.hours + 1),
-    "settlement": lambda x: evolve(x, settlement="y"),
-    "liquidations": lambda x: evolve(x, liquidations=("y",)),
+    "settlement": lambda x: evolve(x, settlement=EventId("y")),
+    "liquidations": lambda x: evolve(x, liquidations=(EventId("y"),)),
 }
 
 

@@ -10,10 +10,13 @@ from cfd_core import effects as f
 from cfd_core.contract.close import build_close, sign_close
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine as setup
-from cfd_core.protocols.settlement import machine
+from cfd_core.protocols.settlement import machine as typed_machine
 from cfd_core.protocols.settlement import messages as m
 from cfd_core.protocols.settlement import states as s
 from cfd_core.values import CfdId, PeerId, Role, RunId
+
+machine: Any = typed_machine
+"""The walks below go through unions whose member each test knows."""
 
 CFD = CfdId("ab" * 16)
 STATES = get_args(s.State)

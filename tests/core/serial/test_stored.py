@@ -254,7 +254,7 @@ def test_an_announcement_is_stored_once_and_before_it_is_referred_to(lives: Live
         kept = [record.payload for record in records if record.name == "announcement-kept"]
         assert len(set(kept)) == len(kept)
         referring = next(record for record in records if record.name == "order-placed")
-        with pytest.raises(DecodeError, match="not stored before|was not stored"):
+        with pytest.raises(DecodeError, match=r"not stored before|was not stored"):
             list(stored.read_events((referring,)))
         assert len(referring.payload) < 1_500, "a reference is short"
 
