@@ -65,5 +65,5 @@ def message_of(raw: bytes) -> Message:
 
 def stored_of(recorded: Recorded) -> StoredEvent:
     assert_type(stored.to_revision(recorded), PackedRevision | None)
-    assert_type(stored.from_stored(stored.to_stored(recorded)), Event)
+    assert_type(list(stored.read_events([stored.to_stored(recorded)])), list[tuple[str, Event]])
     return assert_type(stored.to_stored(recorded), StoredEvent)
