@@ -686,3 +686,36 @@ def test_an_attestation_of_the_replaced_revision_does_not_stop_rollovers(rolling
     pair.run()
     assert [node.held.live.number for node in pair.nodes] == [2, 2]
     settles(pair)
+
+
+@pytest.mark.parametrize("publisher", list(Role), ids=lambda role: f"the {role.value} publishes")
+@pytest.mark.parametrize("again", [False, True], ids=["on the run", "on the resume stream"])
+def test_a_commit_signature_after_a_commit_is_out_gives_nothing_up(rolling: Any, publisher: Role, again: bool) -> None:
+    """Else our secret of the old revision would leave while its commit, maybe our own, is on its way."""
+    pair, taker = rolling, rolling.taker
+    kept: list[m.CommitSignature] = []
+    pair.alter(taker, m.CommitSignature, kept.append)
+    propose(pair)
+    pair.run()
+    if again:
+        pair.cut()
+    if publisher is Role.TAKER:
+        # not by a command, which would end the run: the clock says that the CFD is over
+        taker.now = Timestamp(taker.now + 36 * HOUR)
+        taker.give(i.TipChanged(pair.chain.height))
+    else:
+        keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.id, 0)
+        pair.chain.submit(pair.maker.held.old.sign_commit(keys))
+        while pair.report_news():
+            pass
+    assert isinstance(taker.phase, p.COMMITTED)
+    if again:
+        resume(taker, "SHA256:maker", kept[0])
+    else:
+        (run,) = taker.engine.runs
+        taker.give(i.MessageReceived(run, kept[0]))
+    pair.run()
+    assert taker.held.live.number == 0
+    assert not taker.sent(m.Revocation)
+    pair.tamper = lambda _to, raw: raw
+    settles(pair)
