@@ -374,3 +374,23 @@ def test_any_report_at_any_time(make_pair: Any, data: st.DataObject) -> None:
             before = node.engine.cfds
             node.restart()
             assert node.engine.cfds == before
+
+
+def test_the_lock_itself_is_still_learned_when_the_cfd_is_open(make_pair: Any) -> None:
+    """Without the maker's witnesses we could not broadcast it again after a reorg."""
+    pair = make_pair(tolerance=Decimal("0.1"))
+    pair.chain_speaks = False
+    pair.alter(pair.taker, m.LockSignatures, lambda _message: None)
+    pair.take()
+    pair.run()
+    taker = pair.taker
+    tell(taker, lock_report(pair, 110))
+    assert in_phase(taker, p.Open)
+    assert not taker.held.lock
+    taker.restart()
+    coin = pair.draft.taker.funder.inputs[0].outpoint
+    assert coin in {x.outpoint for x in taker.todo if isinstance(x, f.WatchOutpoint)}
+    lock = pair.maker.held.lock
+    tell(taker, i.OutpointReport(coin, 100, i.Spend(lock, 110)))
+    assert taker.held.lock == lock
+    assert broadcast(tell(taker, lock_report(pair, None))) == ["lock"]
