@@ -12,7 +12,6 @@ from cfd_core.cfd.revisions import revoked_of
 from cfd_core.payouts import profit_percent
 from cfd_core.values import HOUR, CfdId, PeerId, Position, Role, Sats, Timestamp, round_half_up
 
-BLOCK_MINUTES = 10
 WARN_HOURS = (1, 3, 6)
 """Hours before expiry at which an open CFD that is not rolled over deserves attention, each more than the last."""
 
