@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from cfd_node.commands.config import config_group
 from cfd_node.commands.demo import demo
 from cfd_node.commands.explain import explain
+from cfd_node.commands.init import init
 from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
 from cfd_node.logs import configure_logs
@@ -53,3 +55,5 @@ main.add_command(demo)
 main.add_command(payouts)
 main.add_command(oracle)
 main.add_command(explain)
+main.add_command(init)
+main.add_command(config_group)
