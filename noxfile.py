@@ -28,6 +28,7 @@ CODE = ["cfd_core", *(f"adapters/{path.name}/cfd_{path.name}" for path in ADAPTE
 BUILDERS = ["hatchling", "editables"]
 PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
 TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
+TOOLS += ["schemathesis"]  # what the API's own description is held against
 TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
 ELECTRUM_SERVER = ["e-x==1.20.0"]
 
