@@ -111,7 +111,7 @@ async def test_a_damaged_store(world: Any) -> None:
 
 async def test_somebody_elses_database(world: Any) -> None:
     config = world.config("maker")
-    config.folder.mkdir()
+    config.folder.mkdir(mode=0o700)
     change(config.folder, "CREATE TABLE accounts (name TEXT)")
     refused(world, config, NotAStore, "not an event store")
 
