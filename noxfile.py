@@ -91,6 +91,19 @@ def bench(session: nox.Session) -> None:
     session.log(f"results are in {folder}")
 
 
+@nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """The long fuzzing profile: mutations of everything that comes in, then atheris where it can be installed."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "tests/fuzz/campaign.py", *session.posargs)
+    try:
+        _pip(session, WORKSHOP / "bin", "atheris")
+    except nox.command.CommandFailed:
+        session.warn("atheris cannot be installed here: no run guided by coverage")
+        return
+    _run(session, "python", "tests/fuzz/campaign.py", "--guided", *session.posargs)
+
+
 @nox.session(reuse_venv=False)
 def core_alone(session: nox.Session) -> None:
     """The core's wheel, in an environment with nothing else, imports and brought no IO along."""

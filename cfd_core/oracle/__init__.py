@@ -7,7 +7,14 @@ are encrypted to, `Attestation.prefix_secret` the secrets that decrypt them. The
 from cfd_core.oracle.announcement import Announcement, read_announcement
 from cfd_core.oracle.attestation import Attestation, check_digits, read_attestation
 from cfd_core.oracle.dialect import MAX_DIGITS, MAX_MESSAGE, Dialect, OracleKeys, SignatureStatus
-from cfd_core.oracle.event_id import BITMEX_BXBT, PriceEvent, hourly_event_id, read_price_event, utc_text
+from cfd_core.oracle.event_id import (
+    BITMEX_BXBT,
+    PriceEvent,
+    check_event_id,
+    hourly_event_id,
+    read_price_event,
+    utc_text,
+)
 from cfd_core.oracle.issue import IssuedEvent, OracleSecrets, attest, sign_announcement
 from cfd_core.oracle.known import KNOWN_ORACLES
 from cfd_core.oracle.points import adaptor_points
@@ -29,6 +36,7 @@ __all__ = [
     "adaptor_points",
     "attest",
     "check_digits",
+    "check_event_id",
     "hourly_event_id",
     "read_announcement",
     "read_attestation",

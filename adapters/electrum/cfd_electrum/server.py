@@ -46,6 +46,10 @@ class _Messages(JSONRPCConnection):  # type: ignore[misc]  # aiorpcx is untyped
         self._fail_link = fail
 
     def receive_message(self, message: bytes) -> list[Any]:
+        if message.lstrip().startswith(b"["):
+            # we never send batches, and aiorpcX would make an error object of each of a million odd items
+            self._fail_link("sent a batch, which nobody asked for")
+            return []
         try:
             requests: list[Any] = super().receive_message(message)
         except Exception as error:  # whatever the parser trips over: bad JSON, deep nesting, odd ids

@@ -10,7 +10,7 @@ as `application/octet-stream`; 204 without a body is "not attested yet".
 from urllib.parse import quote
 
 from cfd_core.errors import DecodeError
-from cfd_core.oracle import Dialect, read_price_event
+from cfd_core.oracle import Dialect, check_event_id, read_price_event
 from cfd_oracle.errors import UnknownEvent
 
 ANNOUNCEMENT = "announcement"
@@ -19,9 +19,9 @@ ATTESTATION = "attestation"
 
 def event_path(dialect: Dialect, event_id: str, message: str) -> str:
     """Path and query of one message of one event, starting with a slash; `UnknownEvent` for an id no oracle knows."""
-    if dialect is not Dialect.OLIVIA_V1:
-        return f"/{dialect.value}/{message}/{quote(event_id, safe='')}"
     try:
+        if dialect is not Dialect.OLIVIA_V1:
+            return f"/{dialect.value}/{message}/{quote(check_event_id(event_id), safe='')}"
         read_price_event(event_id)  # leaves no characters that could lead to another path or host
     except DecodeError as error:
         raise UnknownEvent(str(error)) from error

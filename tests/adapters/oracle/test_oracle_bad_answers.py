@@ -8,7 +8,7 @@ import pytest
 from cfd_oracle import Down, Forged, Malformed, NotYet, OracleClient, OracleError, UnknownEvent
 
 from cfd_core.oracle import KNOWN_ORACLES, Dialect, hourly_event_id, read_announcement, read_recorded_event
-from cfd_core.values import HOUR, Timestamp
+from cfd_core.values import HOUR, EventId, Timestamp
 
 MATURITY = 1_633_384_800
 EVENT_ID = hourly_event_id(Timestamp(MATURITY))
@@ -123,3 +123,12 @@ async def test_forged_and_malformed_attestation(recorded_raw: bytes) -> None:
         async with _answering(_says("200 OK", recorded_raw.replace(b'"48935"', changed))) as (client, _):
             with pytest.raises(error):
                 await client.attestation(announcement)
+
+
+@pytest.mark.parametrize("dialect", list(Dialect), ids=lambda dialect: dialect.value)
+@pytest.mark.parametrize("event_id", ["", "\ud800", "a\nb", "x" * 257, "\x7f"], ids=ascii)
+async def test_an_id_that_no_oracle_can_have_is_not_asked_for(dialect: Dialect, event_id: str) -> None:
+    """A maker's offer may name any text as its event."""
+    async with OracleClient("http://127.0.0.1:9", dialect, KEYS) as client:
+        with pytest.raises(UnknownEvent):
+            await client.fetch_announcement(EventId(event_id))

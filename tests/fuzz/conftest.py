@@ -1,0 +1,59 @@
+"""The fuzzers' kit for the tests: doors and mutations, loaded by their paths (test folders are no packages)."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+if settings.get_current_profile_name() == "default":
+    settings.register_profile("steady", deadline=None)
+    settings.load_profile("steady")
+
+
+def load(name: str, path: Path) -> ModuleType:
+    """A module of the tests by its path, once."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+HERE = Path(__file__).parent
+DOORS = load("fuzz_doors", HERE / "doors.py")
+MUTATION = load("fuzz_mutation", HERE / "mutation.py")
+BOUNDS = load("fuzz_bounds", HERE / "bounds.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants a `door` gets each."""
+    if "door" in metafunc.fixturenames:
+        metafunc.parametrize("door", DOORS.doors(), ids=lambda door: door.name.replace(" ", "-"))
+
+
+@pytest.fixture(scope="session")
+def mutator() -> type:
+    """`Mutator(random, others)`."""
+    found: type = MUTATION.Mutator
+    return found
+
+
+@pytest.fixture(scope="session")
+def bounds() -> ModuleType:
+    """Bombs, and what they cost."""
+    return BOUNDS
+
+
+@pytest.fixture(scope="session")
+def weather() -> Any:
+    """Storms over pairs of nodes."""
+    conversation = load("fuzz_conversation", HERE.parent / "core" / "engine" / "conftest.py")
+    return load("fuzz_weather", HERE / "weather.py").Weather(
+        conversation, load("fuzz_storm", HERE / "storm.py").Storm, MUTATION.Mutator, DOORS.lines()
+    )
