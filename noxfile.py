@@ -74,6 +74,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def mutation(session: nox.Session) -> None:
+    """Change the core's rooms in small wrong ways and see that their tests notice; words after `--` name the rooms."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "-m", "tests.mutation.mutate", *(session.posargs or ["payouts", "contract", "protocols"]))
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
     _prepare(session, "program", "tools")

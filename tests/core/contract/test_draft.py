@@ -82,7 +82,7 @@ def check_fees(draft: Draft) -> None:
         assert draft.costs.exit_fee >= rate * tx.with_witness(0, script).vsize
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(terms=terms, mine=coins, yours=coins, kind=st.tuples(kinds, kinds, kinds, kinds))
 def test_random_contracts_conserve_every_sat(
     workshop: Any, terms: dict[str, Any], mine: Any, yours: Any, kind: tuple[str, str, str, str]

@@ -51,6 +51,7 @@ def test_how_many_cets_the_canonical_contract_needs(tolerance: str, count: int) 
     check_partition(schedule)
 
 
+@pytest.mark.slow
 def test_the_canonical_contract_is_honoured_at_every_price() -> None:
     """All 1,048,576 prices, in integers, by the formula of the contract rather than by the code under test."""
     schedule = build_schedule(C1, 20, C1_TOLERANCE)
@@ -74,6 +75,7 @@ def test_the_canonical_contract_is_honoured_at_every_price() -> None:
     assert attained
 
 
+@pytest.mark.slow
 def test_a_quanto_contract_is_honoured_at_every_price() -> None:
     """All 1,048,576 prices, by hand: 0.4 + 1 BTC locked, 100,000 sats for each USD of move."""
     schedule = build_schedule(ETHER, 20, DEFAULT_TOLERANCE)
