@@ -3,7 +3,6 @@
 Nothing is durable in BDK before `persist`; every method here persists before it returns.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
@@ -13,7 +12,10 @@ from embit import base58
 
 from cfd_core.bitcoin.transaction import MAX_MONEY
 from cfd_core.values import MAX_FEE_RATE, Network, OutPoint, Sats, Secret, Txid
-from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError
+from cfd_wallet import views
+from cfd_wallet.errors import SyncFailed, WalletError
+from cfd_wallet.payments import HistoryEntry, WatchOnly
+from cfd_wallet.trouble import insufficient, named
 from cfd_wallet.values import Coin
 
 STOP_GAP: Final = 50
@@ -31,7 +33,6 @@ _CHANGE_SCRIPT: Final = bytes.fromhex("0014") + bytes(20)
 _MAIN_MASTER: Final = bytes.fromhex("0488ade4") + bytes(9)
 _TEST_MASTER: Final = bytes.fromhex("04358394") + bytes(9)
 """BIP 32: version (xprv, tprv), then depth, parent fingerprint and child number, all zero for a master key."""
-_FUNDS: Final = re.compile(r"([0-9.]+) BTC available of ([0-9.]+) BTC needed")
 
 
 class ElectrumLink:
@@ -51,7 +52,7 @@ class ElectrumLink:
             return self._client.sync(request, BATCH, True)
         except Exception as error:  # bdkpython has a dozen unrelated classes, and panics are one more
             self._client = None
-            raise SyncFailed(f"{self._url}: {_named(error)}") from error
+            raise SyncFailed(f"{self._url}: {named(error)}") from error
 
 
 class OpenWallet:
@@ -74,7 +75,7 @@ class OpenWallet:
         except bdk.LoadWithPersistError.InvalidChangeSet:
             raise WalletError(f"the wallet file {path} belongs to another seed or network") from None
         except Exception as error:
-            raise WalletError(f"the wallet file {path} cannot be opened: {_named(error)}") from error
+            raise WalletError(f"the wallet file {path} cannot be opened: {named(error)}") from error
         if wallet.network() != wanted:
             raise WalletError(f"the wallet file {path} belongs to another network")
         return cls(wallet, persister, wanted)
@@ -89,7 +90,7 @@ class OpenWallet:
         try:
             self._wallet.apply_update(update)
         except Exception as error:
-            raise SyncFailed(f"the server's answers do not fit together: {_named(error)}") from error
+            raise SyncFailed(f"the server's answers do not fit together: {named(error)}") from error
         self._persist()
 
     def address(self) -> str:
@@ -132,9 +133,9 @@ class OpenWallet:
         try:
             selected = builder.finish(self._wallet)
         except (bdk.CreateTxError.CoinSelection, bdk.CreateTxError.InsufficientFunds) as error:
-            raise _insufficient(error, amount) from error
+            raise insufficient(error, amount) from error
         except bdk.CreateTxError as error:
-            raise WalletError(f"no coins can be chosen: {_named(error)}") from error
+            raise WalletError(f"no coins can be chosen: {named(error)}") from error
         return tuple(self.coin(OutPoint.parse(text)) for text in _input_outpoints(selected))
 
     def largest_first(self, taken: set[OutPoint]) -> Iterator[Coin]:
@@ -169,6 +170,28 @@ class OpenWallet:
     def owns_script(self, script: bytes) -> bool:
         return bool(self._wallet.is_mine(bdk.Script(script)))
 
+    def script_of(self, address: str) -> bytes:
+        """The script of any address of this network; `WalletError` for anything else."""
+        return views.script_of(address, self._network)
+
+    def unsigned_payment(
+        self, script: bytes, sats: Sats | None, rate: int, taken: set[OutPoint], change: bytes
+    ) -> bytes:
+        """See `views.unsigned_payment`."""
+        return views.unsigned_payment(self._wallet, script, sats, rate, taken, change)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Every transaction, newest first."""
+        return views.history(self._wallet)
+
+    def depth_of(self, txid: Txid) -> int | None:
+        """Confirmations; None for a transaction that is not seen."""
+        return views.depth_of(self._wallet, txid)
+
+    def watch_only(self) -> WatchOnly:
+        """The public descriptors."""
+        return views.public_descriptors(self._wallet)
+
     def sign(self, psbt_base64: str) -> str:
         """Sign and finalise what can be; base64 in and out. Trusts the outputs that the PSBT says it spends."""
         options = bdk.SignOptions(
@@ -192,7 +215,7 @@ class OpenWallet:
         try:
             self._wallet.persist(self._persister)
         except Exception as error:
-            raise WalletError(f"the wallet file cannot be written: {_named(error)}") from error
+            raise WalletError(f"the wallet file cannot be written: {named(error)}") from error
 
 
 def _descriptors(xprv: Secret, network: Network) -> tuple[Any, Any]:
@@ -229,16 +252,3 @@ def _outpoint(outpoint: Any) -> OutPoint:
 
 def _bdk_outpoint(outpoint: OutPoint) -> Any:
     return bdk.OutPoint(txid=bdk.Txid.from_string(outpoint.txid), vout=outpoint.vout)
-
-
-def _insufficient(error: Exception, amount: Sats) -> WalletError:
-    """BDK tells the amounts only in a sentence."""
-    found = _FUNDS.search(str(error))
-    if found is None:
-        return WalletError(f"no coins can be chosen for {amount:,} sats: {_named(error)}")
-    available, needed = (int(text.replace(".", "")) if "." in text else int(text) * 10**8 for text in found.groups())
-    return InsufficientFunds(needed, available)
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__} {error}"[:300].strip()

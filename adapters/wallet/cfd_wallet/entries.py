@@ -39,7 +39,7 @@ def dump_entry(entry: Entry) -> dict[str, Any]:
         "amount": entry.amount,
         "fee_rate": entry.fee_rate,
         "signed": entry.signed,
-        "coins": [_dump_coin(coin) for coin in entry.reservation.coins],
+        "coins": [dump_coin(coin) for coin in entry.reservation.coins],
         "change_script": entry.reservation.change_script.hex(),
         "payout_script": entry.reservation.payout_script.hex(),
     }
@@ -47,7 +47,7 @@ def dump_entry(entry: Entry) -> dict[str, Any]:
 
 def load_entry(stored: dict[str, Any]) -> Entry:
     reservation = Reservation(
-        tuple(_load_coins(stored["coins"])),
+        tuple(load_coins(stored["coins"])),
         bytes.fromhex(stored["change_script"]),
         bytes.fromhex(stored["payout_script"]),
     )
@@ -58,7 +58,7 @@ def dump_bump(bump: Bump) -> dict[str, Any]:
     return {
         "outpoint": str(bump.outpoint),
         "rate": bump.rate,
-        "coins": [_dump_coin(coin) for coin in bump.coins],
+        "coins": [dump_coin(coin) for coin in bump.coins],
         "script": bump.script.hex(),
         "fee": bump.fee,
         "child": bump.child.hex(),
@@ -69,14 +69,15 @@ def load_bump(stored: dict[str, Any]) -> Bump:
     return Bump(
         OutPoint.parse(stored["outpoint"]),
         int(stored["rate"]),
-        tuple(_load_coins(stored["coins"])),
+        tuple(load_coins(stored["coins"])),
         bytes.fromhex(stored["script"]),
         Sats(int(stored["fee"])),
         bytes.fromhex(stored["child"]),
     )
 
 
-def _dump_coin(coin: Coin) -> dict[str, Any]:
+def dump_coin(coin: Coin) -> dict[str, Any]:
+    """One coin, for JSON."""
     return {
         "outpoint": str(coin.outpoint),
         "sats": coin.sats,
@@ -85,7 +86,8 @@ def _dump_coin(coin: Coin) -> dict[str, Any]:
     }
 
 
-def _load_coins(stored: list[dict[str, Any]]) -> Iterator[Coin]:
+def load_coins(stored: list[dict[str, Any]]) -> Iterator[Coin]:
+    """What `dump_coin` made of each."""
     for coin in stored:
         yield Coin(
             OutPoint.parse(coin["outpoint"]),

@@ -1,7 +1,6 @@
 """Coins set aside, on disk beside the wallet: whole or not at all, before anybody is told."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,6 +10,7 @@ from cfd_core.errors import DecodeError
 from cfd_core.values import OutPoint
 from cfd_wallet.entries import Bump, Entry, dump_bump, dump_entry, load_bump, load_entry
 from cfd_wallet.errors import WalletError
+from cfd_wallet.files import write_whole
 
 VERSION: Final = 2
 """1 knew no bumps. A program that knows only 1 must not open 2: it would spend the bumps' coins."""
@@ -98,7 +98,7 @@ class ReservationBook:
     def _commit(self, pages: _Pages) -> None:
         if self._path is not None:
             try:
-                _write_whole(self._path, json.dumps(_dump(pages), indent=1).encode())
+                write_whole(self._path, json.dumps(_dump(pages), indent=1).encode())
             except OSError as error:
                 raise WalletError(f"the reservations in {self._path} cannot be written: {error.strerror}") from error
         self._pages = pages
@@ -122,22 +122,3 @@ def _load(stored: dict[str, Any]) -> _Pages:
         {name: load_bump(bump) for name, bump in bumps.items()},
         tuple((bytes.fromhex(change), bytes.fromhex(payout)) for change, payout in stored["spare"]),
     )
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere folders cannot be opened, and a rename is as durable as it gets
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

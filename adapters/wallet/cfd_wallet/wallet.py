@@ -5,79 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cfd_core.values import Network, Sats, Secret
-from cfd_wallet import signing
-from cfd_wallet.bdk import ElectrumLink, OpenWallet
-from cfd_wallet.bumping import Parent, Wish
-from cfd_wallet.entries import Entry
-from cfd_wallet.errors import InsufficientFunds, SyncFailed, WalletError, WalletStopped
-from cfd_wallet.reservations import ReservationBook
-from cfd_wallet.values import Balance, Coin, Health, Reservation, State
+from cfd_wallet.bdk import ElectrumLink
+from cfd_wallet.bumping import Parent
+from cfd_wallet.errors import SyncFailed, WalletStopped
+from cfd_wallet.payments import HistoryEntry, Payment, Preview, WatchOnly, WithdrawalStatus
+from cfd_wallet.running import Running
+from cfd_wallet.values import Balance, Health, Reservation, State
 from cfd_wallet.worker import Worker
-
-
-class _Running:
-    """What exists between `start` and `stop`; its methods run on the wallet's thread."""
-
-    def __init__(self, wallet: OpenWallet, book: ReservationBook) -> None:
-        self.wallet, self.book = wallet, book
-
-    def balance(self) -> Balance:
-        confirmed, pending = self.wallet.balance()
-        return Balance(confirmed, pending, self.wallet.worth(self.book.outpoints()))
-
-    def reserve(self, reservation_id: str, amount: Sats, fee_rate: int) -> Reservation:
-        entry = self.book.get(reservation_id)
-        if entry is None:
-            entry = Entry(amount, fee_rate, self._choose(amount, fee_rate))
-            self.book.put(reservation_id, entry)
-        if (entry.amount, entry.fee_rate) != (amount, fee_rate):
-            raise WalletError(f"reservation {reservation_id} is for {entry.amount:,} sats at {entry.fee_rate} sat/vB")
-        return entry.reservation
-
-    def _choose(self, amount: Sats, fee_rate: int) -> Reservation:
-        coins = self.wallet.select(amount, fee_rate, self.book.outpoints())
-        change, payout = self.book.spare_scripts() or (self.wallet.script(change=True), self.wallet.script())
-        return Reservation(coins, change, payout)
-
-    def bump(self, bump_id: str, parent: Parent, rate: int) -> bytes:
-        last = self.book.bump(bump_id)
-        wish = Wish.checked(parent, rate, last)
-        met = wish.met()
-        if met is not None:
-            return met
-        if last is None and parent.outpoint in self.book.outpoints():
-            raise WalletError(f"{parent.outpoint} is set aside for something else")
-        if not parent.is_anchor and not self.wallet.owns_script(parent.output.script):
-            raise WalletError(f"{parent.outpoint} is neither an anchor nor ours")
-        coins = self._fund(wish)
-        made = wish.child(coins, last.script if last else self.wallet.script(), self.wallet)
-        self.book.put_bump(bump_id, made)
-        return made.child
-
-    def _fund(self, wish: Wish) -> tuple[Coin, ...]:
-        """The last child's coins, and as many more as it takes.
-
-        Not `select`: it prices a payment that the child has not, and would refuse bumps that can just be paid.
-        """
-        coins, missing, added = wish.coins, wish.missing(wish.coins), 0
-        free = self.wallet.largest_first(self.book.outpoints() | {wish.parent.outpoint})
-        while missing > 0:
-            more = next(free, None)
-            if more is None or wish.missing((*coins, more)) >= missing:  # the rest costs more than it brings
-                raise InsufficientFunds(added + missing, added)
-            coins, added = (*coins, more), added + more.sats
-            missing = wish.missing(coins)
-        return coins
-
-    def sign(self, reservation_id: str, psbt: bytes | str) -> bytes:
-        entry = self.book.get(reservation_id)
-        if entry is None:
-            raise WalletError(f"there is no reservation {reservation_id}")
-        parsed = signing.read(psbt)
-        own = signing.own_inputs(self.wallet, parsed, entry.reservation)
-        signed = signing.sign(self.wallet, parsed, own)
-        self.book.mark_signed(reservation_id)
-        return signed
 
 
 class BdkWallet:
@@ -101,7 +35,7 @@ class BdkWallet:
         self._xprv, self._network, self._path = xprv, network, path
         self._url = f"{'ssl' if tls else 'tcp'}://{electrum[0]}:{electrum[1]}"
         self._timeout, self._clock = timeout, clock
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._thread: Worker | None = None
         self._network_thread: Worker | None = None
         self._link = ElectrumLink(self._url, timeout)
@@ -147,7 +81,7 @@ class BdkWallet:
         try:
             request, everything = await thread.run(running.wallet.start_sync)
             update = await network_thread.run(lambda: link.fetch(request, everything=everything))
-            await thread.run(running.wallet.apply, update)
+            await thread.run(running.apply, update)
         except SyncFailed as error:
             if self._running is running:
                 self._reason = str(error)
@@ -206,12 +140,46 @@ class BdkWallet:
         running, thread = self._ready()
         return await thread.run(running.sign, reservation_id, psbt)
 
-    def _open(self) -> _Running:
-        path = self._path
-        beside = None if path is None else path.with_name(path.name + ".reservations")
-        return _Running(OpenWallet.open(self._xprv, self._network, path), ReservationBook.open(beside))
+    # -- payments to others
 
-    def _ready(self) -> tuple[_Running, Worker]:
+    async def history(self) -> tuple[HistoryEntry, ...]:
+        """Every transaction of the wallet, newest first."""
+        running, thread = self._ready()
+        return await thread.run(running.history)
+
+    async def preview(self, payment: Payment) -> Preview:
+        """What it would be now; `InsufficientFunds`, or `WalletError` for an address or amount that does not work."""
+        running, thread = self._ready()
+        return await thread.run(running.preview, payment)
+
+    async def withdraw(self, withdrawal_id: str, payment: Payment) -> WithdrawalStatus:
+        """Sign a payment under an id of the caller's choice: broadcast its `transaction` until it is confirmed.
+
+        The id is stored with the chosen coins before anything is signed, and what was signed before this returns. The
+        same id again is the same payment, however often and across crashes; with other wishes it is a `WalletError`.
+        """
+        running, thread = self._ready()
+        return await thread.run(running.withdraw, withdrawal_id, payment)
+
+    async def replace(self, withdrawal_id: str, rate: int) -> WithdrawalStatus:
+        """Sign a version that pays `rate` sat/vB and takes the place of the last (BIP 125); only one can confirm."""
+        running, thread = self._ready()
+        return await thread.run(running.replace, withdrawal_id, rate)
+
+    async def withdrawals(self) -> tuple[WithdrawalStatus, ...]:
+        """All that are not buried yet, oldest first. What a crash left unsigned is signed."""
+        running, thread = self._ready()
+        return await thread.run(running.withdrawals)
+
+    async def watch_only(self) -> WatchOnly:
+        """Descriptors for a wallet that sees everything and spends nothing."""
+        running, thread = self._ready()
+        return await thread.run(running.wallet.watch_only)
+
+    def _open(self) -> Running:
+        return Running.open(self._xprv, self._network, self._path)
+
+    def _ready(self) -> tuple[Running, Worker]:
         if self._running is None or self._thread is None:
             raise WalletStopped("the wallet is not running")
         return self._running, self._thread

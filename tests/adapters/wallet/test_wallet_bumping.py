@@ -314,7 +314,7 @@ async def test_a_bump_that_cannot_be_written_is_none(
         raise OSError(28, "no space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("cfd_wallet.reservations._write_whole", full)
+        patched.setattr("cfd_wallet.reservations.write_whole", full)
         with pytest.raises(WalletError, match="cannot be written"):
             await alice.bump("commit", parent.raw, VOUT, parent.fee, 20)
     assert (await alice.balance()).reserved == 0

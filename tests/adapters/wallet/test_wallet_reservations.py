@@ -110,7 +110,7 @@ async def test_a_reservation_that_cannot_be_written_is_none(
         raise OSError(28, "no space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("cfd_wallet.reservations._write_whole", full)
+        patched.setattr("cfd_wallet.reservations.write_whole", full)
         with pytest.raises(WalletError, match="cannot be written: no space left"):
             await wallet.reserve("a", Sats(20_000), RATE)
     assert (await wallet.balance()).reserved == 0
