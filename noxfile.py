@@ -81,6 +81,13 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def chaos(session: nox.Session) -> None:
+    """Two node processes killed at random while they trade: `-- --rounds 200 --seed 1`, or on an outside node."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "-m", "tests.chaos.campaign", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
     _prepare(session, "program", "tools")
@@ -140,7 +147,9 @@ def regtest(session: nox.Session) -> None:
     session.log(last)
     session.env.update({"BITCOIND": last.removeprefix("bitcoind="), "CFD_REALNODE": "1"})
     session.run("pytest", "-m", "realnode", *session.posargs)
-    session.run(*real_node, "run", "cfd", "demo", "--electrum", "{electrum}", "--bitcoind", "{bitcoind}")
+    outside = ["--electrum", "{electrum}", "--bitcoind", "{bitcoind}"]
+    session.run(*real_node, "run", "cfd", "demo", *outside)
+    session.run(*real_node, "run", "python", "-m", "tests.chaos.campaign", "--rounds", "3", *outside)
 
 
 def _give_up(session: nox.Session, reason: str) -> NoReturn:
