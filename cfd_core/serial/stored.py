@@ -1,16 +1,19 @@
 """Events as they are kept for ever. The names and versions below are literals: they never change.
 
-A changed event gets a new version and an upcast from the old one; golden samples of each released version must load.
+A changed event gets a new version and an upcast from the old one; golden samples of each version must load for ever.
 Announcements are big and shared by many revisions, so they are stored once (`announcement-kept`) and referred to: by
 the oracle's key alone, as the terms beside it name the events.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
+
+from attrs import define
 
 from cfd_core.cfd import events as e
 from cfd_core.cfd.events import Recorded
-from cfd_core.errors import DecodeError
+from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.oracle import Announcement
 from cfd_core.serial.conversion import decode_object, encode_object, structure, unstructure
 from cfd_core.serial.records import PackedRevision, StoredEvent
@@ -50,7 +53,36 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.CloseGone: ("close-gone", 1),
     e.CfdClosed: ("cfd-closed", 1),
 }
-_TYPES: Final = {literal: kind for kind, literal in NAMES.items()}
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the fields of a stored version those of the next. It may change what it is given, and knows nothing else."""
+
+
+@define(frozen=True, slots=False)
+class Forms:
+    """What a release stores, and how it reads what earlier ones stored."""
+
+    names: Mapping[type, tuple[str, int]]
+    """Each event's stored name and present version."""
+    upcasts: Mapping[tuple[str, int], Upcast]
+    """(name, version) -> from that version to the next."""
+
+    def __attrs_post_init__(self) -> None:
+        present = dict(self.names.values())
+        if len(present) != len(self.names):
+            raise RuleViolation("two events have one stored name")
+        ways = {(name, version) for name, last in present.items() for version in range(1, last)}
+        if ways != set(self.upcasts):
+            raise RuleViolation("each earlier version of an event needs an upcast, and nothing else does")
+
+    @cached_property
+    def kinds(self) -> dict[str, tuple[type, int]]:
+        """The event of each name, and its present version."""
+        return {name: (kind, version) for kind, (name, version) in self.names.items()}
+
+
+UPCASTS: Final[dict[tuple[str, int], Upcast]] = {}
+"""None yet: every event is at its first version."""
+FORMS: Final = Forms(NAMES, UPCASTS)
 _REFERRING: Final = (e.OrderPlaced, e.RolloverPrepared)
 
 
@@ -72,29 +104,39 @@ def to_revision(recorded: Recorded) -> PackedRevision | None:
     return PackedRevision(CfdId(recorded.stream), number, recorded.packed)
 
 
-def read_events(stored: Iterable[StoredEvent]) -> Iterator[tuple[str, e.Event]]:
-    """Stream and event of each record, in the order of storing.
+def read_events(stored: Iterable[StoredEvent], forms: Forms = FORMS) -> Iterator[tuple[str, e.Event]]:
+    """Stream and event of each record, in the order of storing; earlier versions are upcast.
 
     `DecodeError` for a name or version of a later release, a damaged payload, or a reference to an announcement that
     was not stored before.
     """
     kept: dict[tuple[str, str], Announcement] = {}
     for record in stored:
-        event = _read(record, kept)
+        event = _read(record, kept, forms)
         if isinstance(event, e.AnnouncementKept):
             kept[event.announcement.event_id, event.announcement.oracle_key.hex()] = event.announcement
         yield record.stream, event
 
 
-def _read(record: StoredEvent, kept: dict[tuple[str, str], Announcement]) -> e.Event:
-    kind = _TYPES.get((record.name, record.schema))
-    if kind is None:
+def _read(record: StoredEvent, kept: dict[tuple[str, str], Announcement], forms: Forms) -> e.Event:
+    found = forms.kinds.get(record.name)
+    if found is None or record.schema > found[1]:
         raise DecodeError(f"event {record.name!r} version {record.schema} is not known to this release")
+    kind, present = found
     fields = decode_object(record.payload, record.name, MAX_EVENT)
-    if kind in _REFERRING:
+    for version in range(record.schema, present):
+        fields = _upcast(forms.upcasts[record.name, version], fields, record)
+    if issubclass(kind, _REFERRING):
         fields["announcements"] = _resolved(fields.get("announcements"), _events(fields), kept)
     event: e.Event = structure(fields, kind, record.name)
     return event
+
+
+def _upcast(upcast: Upcast, fields: dict[str, Any], record: StoredEvent) -> dict[str, Any]:
+    try:
+        return upcast(fields)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise DecodeError(f"{record.name} version {record.schema} cannot be upcast: {error!s:.100}") from error
 
 
 def _references(event: e.OrderPlaced | e.RolloverPrepared) -> list[str]:
