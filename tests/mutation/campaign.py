@@ -30,6 +30,10 @@ from tests.mutation.mutators import MutableModule, Mutant
 from tests.mutation.reaching import Reach, failures
 
 PYTEST: Final = ("-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+SPARE_SECONDS: Final = 3
+"""Processor time that a mutant's run may take beyond what the tests take without it."""
+IMPORT_SECONDS: Final = 20
+"""Processor time for a run that imports everything again."""
 SURVIVED: Final = 0
 KILLED: Final = 1
 
@@ -77,18 +81,18 @@ Task = tuple[MutableModule, Mutant]
 Report = Callable[[MutableModule, Verdict], None]
 
 
-def run(room: Room, tasks: Iterable[Task], report: Report, seconds: int) -> None:
-    """Try the tasks; each process may use `seconds` of processor time. `report` is called in a process of its own."""
+def run(room: Room, tasks: Iterable[Task], report: Report) -> None:
+    """Try the tasks. `report` may be called in a process of its own."""
     chosen = list(tasks)
     inside = [task for task in chosen if not task[1].at_import]
     settings.load_profile("mutation")
     if inside:
-        code, told = fork(lambda _: _collect(room, _Loop(inside, report, seconds)), None, None)
+        code, told = fork(lambda _: _collect(room, _Loop(inside, report)), None, None)
         if code:
             raise SystemExit(f"the campaign stopped: exit code {code} {told}")
     for module, mutant in chosen:
         if mutant.at_import:
-            report(module, _judge(mutant, partial(_import_mutated, room, module, mutant), seconds))
+            report(module, _judge(mutant, partial(_import_mutated, room, module, mutant), IMPORT_SECONDS))
 
 
 def _judge(mutant: Mutant, child: Callable[[int], int], seconds: int) -> Verdict:
@@ -112,7 +116,6 @@ class _Loop:
 
     tasks: list[Task]
     report: Report
-    seconds: int
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         functions = _functions_of({module.file for module, _ in self.tasks})
@@ -120,7 +123,7 @@ class _Loop:
         for module, mutant in self.tasks:
             order = reach.order(session.items, module.file, mutant.unit)
             child = partial(_exchange_and_run, functions[module.file], module, mutant, order)
-            self.report(module, _judge(mutant, child, self.seconds))
+            self.report(module, _judge(mutant, child, reach.seconds + SPARE_SECONDS))
         return True
 
 

@@ -1,9 +1,11 @@
 """Which tests call which functions, so that the quickest that can notice a change run first."""
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 import pytest
@@ -24,15 +26,19 @@ class Reach:
     """Of each test: how long it took, and what it called as `file:qualified name`."""
 
     _by_test: dict[str, tuple[float, set[str]]] = field(repr=False)
+    seconds: int
+    """Processor time that all tests took, watched."""
 
     @classmethod
     def of(cls, items: list[pytest.Item], files: set[str]) -> "Reach":
         """Run the tests, which must pass, and note what they call in these files."""
+        before = _children_seconds()
         code, told = fork(lambda tell: _trace(items, files, tell), None, os.devnull)
         if code:
             raise SystemExit(f"without any mutant this fails: {told}")
         lines = (line.split("\t") for line in told.splitlines())
-        return cls({test: (float(seconds), set(names)) for test, seconds, *names in lines})
+        by_test = {test: (float(seconds), set(names)) for test, seconds, *names in lines}
+        return cls(by_test, ceil(_children_seconds() - before))
 
     def order(self, items: list[pytest.Item], file: str, unit: str) -> list[pytest.Item]:
         """The tests that call the function, the quickest first; then those that may see what it made for others.
@@ -42,6 +48,11 @@ class Reach:
         calls = {item for item in items if f"{file}:{unit}" in self._by_test[_id(item)][1]}
         kept = (item for item in items if item in calls or _shares(item))
         return sorted(kept, key=lambda item: (item not in calls, self._by_test[_id(item)][0]))
+
+
+def _children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _shares(item: pytest.Item) -> bool:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cfd_core.bitcoin import scripts
 from cfd_core.bitcoin.transaction import Transaction, TxOut
@@ -20,7 +20,7 @@ from cfd_core.crypto import secp
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.crypto.secp import public_key
 from cfd_core.oracle import Announcement, Attestation, read_attestation
-from cfd_core.values import FeeRate, Network, OutPoint, Position, Role, Sats, Secret, Txid
+from cfd_core.values import EventId, FeeRate, Network, OutPoint, Position, Role, Sats, Secret, Txid
 
 AUX = bytes(range(32))
 
@@ -168,12 +168,16 @@ class Workshop:
     def terms(self, **changes: Any) -> ContractTerms:
         return make_terms(self.announcement, **changes)
 
+    def hourly(self, event: EventId) -> Announcement:
+        """Another event, attested by the same digits."""
+        return evolve(self.announcement, event_id=event)
+
     def draft(self, maker: Side | None = None, taker: Side | None = None, **terms: Any) -> Draft:
         agreed = self.terms(**terms)
         return Draft(
             terms=agreed,
             revision=agreed.first_revision,
-            announcements=(self.announcement,),
+            announcements=(self.announcement, *(self.hourly(event) for event in agreed.liquidations)),
             maker=(maker or Side("maker")).party,
             taker=(taker or Side("taker")).party,
         )

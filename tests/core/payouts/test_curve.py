@@ -121,6 +121,29 @@ def test_a_curve_refuses(change: dict[str, Any]) -> None:
         PayoutCurve(INVERSE_BTC_USD, **{**terms, **change})
 
 
+ALL_BITCOIN = 2_100_000_000_000_000
+
+
+def test_all_bitcoin_may_be_locked_and_not_one_sat_more() -> None:
+    assert PayoutCurve(INVERSE_BTC_USD, 1, 10_500_000, 1, 1).pool == ALL_BITCOIN
+    with pytest.raises(RuleViolation, match="more than all bitcoin"):
+        PayoutCurve(INVERSE_BTC_USD, Decimal("0.9999999"), 10_500_000, 1, 1)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_fees_are_at_most_all_bitcoin(sign: int) -> None:
+    assert C1.with_fees(sign * ALL_BITCOIN).long_pays_short == sign * ALL_BITCOIN
+    with pytest.raises(RuleViolation, match="fees"):
+        C1.with_fees(sign * (ALL_BITCOIN + 1))
+
+
+def test_the_last_sat_is_still_paid() -> None:
+    """At 1,999 USD the long has lost 100 of its 20,000 sats; fees take all the others but one."""
+    curve = PayoutCurve(QUANTO_ETH_USD, 2_000, 1, 10, 10, 19_899)
+    assert curve.long_payout(1_999) == 1
+    assert curve.with_fees(19_900).long_payout(1_999) == 0
+
+
 def test_a_settlement_price_is_not_negative() -> None:
     with pytest.raises(RuleViolation):
         C1.long_payout(-1)
@@ -138,7 +161,7 @@ def test_unknown_products_are_refused(name: Any) -> None:
         payoff_of(name)
 
 
-@pytest.mark.parametrize("terms", [(1, 0, 1, 0), (0, 0, 0, 1), (1, 1, -1, 5), (1, 1, 0, -1)])
+@pytest.mark.parametrize("terms", [(1, 0, 1, 0), (0, 0, 0, 1), (1, 1, -1, 5), (1, 1, 0, -1), (1, -5, 1, -1)])
 def test_a_gain_must_rise(terms: tuple[int, int, int, int]) -> None:
     with pytest.raises(RuleViolation):
         LinearRatio(*terms)

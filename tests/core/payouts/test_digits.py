@@ -56,8 +56,8 @@ def test_a_cover_is_minimal(given_range: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("start", "end", "digits"),
-    [(-1, 3, 4), (0, 16, 4), (3, 2, 4), (0, 0, 0), (0, 0, 33), (0, 0, True), (0, 0, 4.0)],
+    [(-1, 3, 4), (0, 16, 4), (16, 16, 4), (3, 2, 4), (0, 0, 0), (0, 0, 33), (0, 0, True), (0, 0, 4.0)],
 )
 def test_a_cover_refuses(start: int, end: int, digits: Any) -> None:
-    with pytest.raises(RuleViolation):
+    with pytest.raises(RuleViolation, match=r"not a range of outcomes|binary digits"):
         prefix_cover(start, end, digits)
