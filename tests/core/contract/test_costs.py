@@ -1,4 +1,4 @@
-"""What both parties share, in numbers: both must come to the same sats, so a change here is a change of the protocol."""
+"""What both parties share, in numbers: both must come to the same sats, so another number is another protocol."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a published commit tells, and what a report of one that is none tells; witnesses that hide behind a right hash."""
+"""What a published commit tells, what a report of one that is none tells, and keys that are none."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ def test_a_witness_of_another_form_is_the_chains_fault(contract: Any, role: Role
 def test_a_commit_without_our_signature_is_the_chains_fault(contract: Any, role: Role) -> None:
     tx = published(contract, role)
     first, second, script = tx.inputs[0].witness
+    swapped = tx.with_witness(0, (second, first, script))
     with pytest.raises(PeerViolation, match="without our signature") as caught:
-        swapped = tx.with_witness(0, (second, first, script))
         publish_secret(contract.draft, role, contract.bundles[role].commit, swapped)
     assert caught.value.culprit == "chain"
 
