@@ -1,6 +1,6 @@
 """BIP 174: how the wallet is asked to sign its inputs of a transaction, and how its answer is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from embit.psbt import PSBT
 from embit.script import Script, Witness
@@ -9,7 +9,7 @@ from embit.transaction import TransactionOutput
 
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.errors import DecodeError
-from cfd_core.values import OutPoint
+from cfd_core.values import OutPoint, Sats
 
 
 def unsigned_psbt(tx: Transaction, spent: Sequence[TxOut], previous: Mapping[OutPoint, bytes]) -> bytes:
@@ -37,3 +37,18 @@ def final_witnesses(raw: bytes) -> dict[OutPoint, tuple[bytes, ...]]:
         for vin, witness in pairs
         if isinstance(witness, Witness) and witness.items
     }
+
+
+def with_final_witnesses(raw: bytes, sign: Callable[[Transaction, int, TxOut], tuple[bytes, ...]]) -> bytes:
+    """A signer's answer to `raw`: `sign` gives the witness of an input by its place and the output it spends.
+
+    An empty witness leaves the input unsigned.
+    """
+    psbt = PSBT.parse(raw)
+    tx = Transaction.parse(psbt.tx.serialize())
+    for index, scope in enumerate(psbt.inputs):
+        spent = TxOut(Sats(scope.witness_utxo.value), scope.witness_utxo.script_pubkey.data)
+        witness = sign(tx, index, spent)
+        if witness:
+            scope.final_scriptwitness = Witness(list(witness))
+    return bytes(psbt.serialize())

@@ -4,45 +4,33 @@ Samples of a released version are never made again: a changed event gets a new v
 beside the old ones. Everything here is derived from fixed seeds, so a run on unchanged code gives the same files.
 """
 
-import importlib.util
 import json
-import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cfd_core.cfd import commands as c
+from cfd_core.engine import Policy
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.protocols.rollover import messages as r
 from cfd_core.protocols.settlement import messages as t
 from cfd_core.serial import stored, wire
-from cfd_core.values import HOUR
+from cfd_core.testing import Pair, hours
+from cfd_core.values import HOUR, Sats
 
 HERE = Path(__file__).parent
-CONVERSATION = HERE.parent / "core" / "engine" / "conftest.py"
 ENTROPY = bytes(range(32))
-
-
-def load_conversation() -> Any:
-    spec = importlib.util.spec_from_file_location("conversation", CONVERSATION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["conversation"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Lives:
     """The lives of the samples, and every line that went over the wire in them."""
 
-    def __init__(self, conversation: Any) -> None:
-        self.conversation = conversation
+    def __init__(self) -> None:
         self.lines: list[bytes] = []
 
     def begin(self, *, liquidations: int = 0, **more: Any) -> Any:
-        hours = self.conversation.hours(1, liquidations) if liquidations else ()
-        tolerance = self.conversation.Decimal("0.05")
-        pair = self.conversation.Pair(own_oracle=True, liquidations=hours, tolerance=tolerance, **more)
+        events = hours(1, liquidations) if liquidations else ()
+        pair = Pair(liquidations=events, tolerance=Decimal("0.05"), **more)
         pair.tamper = self.listen
         pair.take()
         pair.run()
@@ -127,25 +115,27 @@ class Lives:
 
     def cancelled(self) -> Any:
         """The maker keeps its lock signature; the taker's way out is lost once and comes back."""
-        pair = self.conversation.Pair(own_oracle=True, liquidations=(), tolerance=self.conversation.Decimal("0.05"))
+        pair = Pair(liquidations=(), tolerance=Decimal("0.05"))
         pair.tamper = lambda to, raw: None if b"lock-signatures" in raw and to is pair.maker else raw
         pair.take()
         pair.run()
         pair.cut()
         pair.later(901)
         coin = pair.draft.party(pair.taker.role).funder.inputs[0].outpoint
-        self.lose(pair, pair.chain.spender(coin).txid)
+        cancel = pair.chain.spender(coin)
+        assert cancel is not None
+        self.lose(pair, cancel.txid)
         pair.mine(3)
         return pair
 
     def rejected(self) -> Any:
-        pair = self.begin(maker_policy=self.conversation.Policy(accept_up_to=self.conversation.Sats(0)))
+        pair = self.begin(maker_policy=Policy(accept_up_to=Sats(0)))
         pair.maker.give(c.RejectOrder(pair.maker.cfd.id, "not today"))
         pair.run()
         return pair
 
     def failed(self) -> Any:
-        pair = self.conversation.Pair(own_oracle=True, liquidations=(), tolerance=self.conversation.Decimal("0.05"))
+        pair = Pair(liquidations=(), tolerance=Decimal("0.05"))
         pair.maker.input_problems = ("input 0 is spent",)
         pair.take()
         pair.run()
@@ -165,7 +155,7 @@ def write(name: str, value: Any) -> None:
 
 
 def main() -> None:
-    lives = Lives(load_conversation())
+    lives = Lives()
     whole = lives.settled_by_cet()
     write("maker", records(whole.maker.log))
     write("taker", records(whole.taker.log))

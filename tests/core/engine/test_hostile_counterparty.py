@@ -38,7 +38,7 @@ def richer(params: m.Params) -> m.Params:
 
 
 def of_victim(victim: Any) -> m.FundingInput:
-    tx = victim.wallet.previous[0]
+    tx = victim.wallet.coins[0]
     return m.FundingInput(tx.outpoint(0), tx.serialize())
 
 

@@ -13,6 +13,7 @@ from cfd_core.cfd.events import CloseReason, ExitKind
 from cfd_core.engine import Policy
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import read_attestation
+from cfd_core.testing import attestation
 from cfd_core.values import HOUR, Position
 
 ENTROPY = bytes(range(32))
@@ -507,7 +508,7 @@ def test_a_punishment_wins_the_race_against_the_revoked_cet(make_pair: Any) -> N
     pair.maker.conscience.may_punish = True
     assert pair.chain.submit(old.sign_commit(keys))
     pair.run()
-    raw = pair.oracle_says(event.event_id, 48_935)
+    raw = attestation(event.event_id, 48_935)
     cet = old.sign_cet(keys, read_attestation(event, raw), packed).transaction
     for _ in range(12):
         assert not pair.chain.submit(cet), "its timelock, then our punishment, keeps the CET out"

@@ -13,6 +13,7 @@ from cfd_core import inputs as i
 from cfd_core.cfd import phases as p
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.serial import wire
+from cfd_core.testing import Parcel
 from cfd_core.values import CfdId, OfferId, Position, Role, Timestamp
 
 MESSAGES = 10
@@ -28,15 +29,10 @@ def deliver_only(pair: Any, which: int, copies: int) -> None:
         if next(count) != which:
             return raw
         for _ in range(copies - 1):
-            pair.wire.appendleft((_to, run_of(pair, _to), raw))
+            pair.network.wire.appendleft(Parcel(_to.peer, pair.run_of(_to), raw))
         return raw if copies else None
 
     pair.tamper = tamper
-
-
-def run_of(pair: Any, node: Any) -> Any:
-    (run,) = [run for peer, run in pair.streams if peer == node.peer]
-    return run
 
 
 def test_a_setup_takes_ten_messages(quick: Any, audit: Any) -> None:
@@ -160,7 +156,7 @@ def test_a_restart_at_every_step(make_pair: Any, audit: Any, who: tuple[Role, ..
         pair = make_pair(tolerance=Decimal("0.1"))
         pair.take()
         pair.run(steps)
-        done = not (pair.wire or pair.maker.todo or pair.taker.todo)
+        done = not (pair.network.wire or pair.maker.todo or pair.taker.todo)
         for role in who:
             pair.restart(pair.maker if role is Role.MAKER else pair.taker)
         pair.run()

@@ -101,8 +101,7 @@ def test_two_oracles_with_one_name_for_an_event(make_pair: Any) -> None:
     pair.run()
     for node in (pair.maker, pair.taker):
         node.give(i.AnnouncementReceived(second))
-        node.wallet.previous.append(node.wallet._fund(node.role.value, 7, 5_000_000))
-        node.wallet.previous.pop(0)
+        node.wallet.receive(5_000_000)
     entropy = hashlib.sha256(b"second order").digest()
     pair.taker.give(c.TakeOffer(PeerId("SHA256:maker"), pair.offer.id, Position.SHORT, 1_000, 2, entropy))
     pair.run()

@@ -290,7 +290,7 @@ def test_decisions_about_nothing(quick: Any) -> None:
 @pytest.mark.parametrize("who", ["maker", "taker"])
 def test_a_poor_wallet(quick: Any, audit: Callable[[Any], None], who: str) -> None:
     poor, other = (quick.maker, quick.taker) if who == "maker" else (quick.taker, quick.maker)
-    poor.wallet.previous = []
+    poor.wallet.coins = []
     quick.take()
     quick.run()
     assert poor.phase == p.SetupFailed("not enough coins")

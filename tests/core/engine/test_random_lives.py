@@ -1,7 +1,7 @@
 """Random histories of two honest nodes, and of one that cheats at the end.
 
 Messages are lost, processes die, blocks are undone, fees spike, commands come at any time. Nothing escapes
-`Engine.handle`, no honest side is ever punishable (`Conscience` in conftest.py sees each turn), and every CFD can be
+`Engine.handle`, no honest side is ever punishable (`cfd_core.testing.Conscience` sees each turn), and every CFD can be
 driven to its end, with an outcome that the contract allows.
 """
 
@@ -103,8 +103,7 @@ class History:
         self.pair.restart(self.node(how))
 
     def cut(self, _how: int) -> None:
-        self.pair.wire.clear()
-        self.pair.streams.clear()
+        self.pair.network.cut()
         for node in self.pair.nodes:
             for run in list(node.engine.runs):
                 node.give(i.StreamClosed(run, "the link broke"))
@@ -141,7 +140,7 @@ class History:
             self.tip()
 
     def waiting(self) -> list[str]:
-        return sorted(txid for txid, place in self.pair.chain.places.items() if not place)
+        return list(self.pair.chain.waiting)
 
     def evict(self, how: int) -> None:
         if waiting := self.waiting():

@@ -19,6 +19,7 @@ from cfd_core.protocols.contract_setup import messages as setup
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.protocols.settlement import messages as settle
 from cfd_core.serial import wire
+from cfd_core.testing import Parcel
 from cfd_core.values import HOUR, CfdId, EventId, PeerId, Role, RunId, Timestamp, Txid
 
 NOW = Timestamp(1633298400)
@@ -388,9 +389,8 @@ def deliver_only(pair: Any, which: int, copies: int) -> None:
     def tamper(to: Any, raw: bytes) -> bytes | None:
         if next(count) != which:
             return raw
-        (run,) = [run for peer, run in pair.streams if peer == to.peer]
         for _ in range(copies - 1):
-            pair.wire.appendleft((to, run, raw))
+            pair.network.wire.appendleft(Parcel(to.peer, pair.run_of(to), raw))
         return raw if copies else None
 
     pair.tamper = tamper

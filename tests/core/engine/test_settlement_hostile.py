@@ -15,6 +15,7 @@ from cfd_core.errors import RuleViolation
 from cfd_core.protocols.rollover import messages as rollover
 from cfd_core.protocols.settlement import messages as m
 from cfd_core.serial import wire
+from cfd_core.testing import Parcel
 from cfd_core.values import HOUR, PeerId, Role, RunId
 
 E32 = bytes(range(32))
@@ -152,9 +153,8 @@ def test_a_message_lost_or_doubled(deal: Any, audit: Any, proposer: Role, which:
     def tamper(to: Any, raw: bytes) -> bytes | None:
         if next(count) != which:
             return raw
-        (run,) = [run for peer, run in deal.streams if peer == to.peer]
         for _ in range(copies - 1):
-            deal.wire.appendleft((to, run, raw))
+            deal.network.wire.appendleft(Parcel(to.peer, deal.run_of(to), raw))
         return raw if copies else None
 
     deal.tamper = tamper

@@ -1,0 +1,99 @@
+"""The verdict on a world that has come to its end: by the chain alone, and by what the contract says."""
+
+from typing import Any
+
+from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
+from cfd_core.cfd.aggregate import Cfd
+from cfd_core.contract.close import build_close
+from cfd_core.contract.dlc import Settleable
+from cfd_core.testing.conscience import InvariantBroken, require
+from cfd_core.testing.node import SimNode
+from cfd_core.testing.world import World
+from cfd_core.values import CfdId, Role, Sats, price
+
+SAME_MONEY = {e.ExitKind.LIQUIDATION: e.ExitKind.CET}
+"""By the chain alone a liquidation and a settlement that pays the same cannot always be told apart."""
+
+
+def check(world: World) -> None:
+    """`InvariantBroken` unless every CFD has ended, lawfully and fairly on every side, and no sat is missing."""
+    for node in world.nodes:
+        node.check_replay()
+        for cfd in node.engine.cfds.values():
+            require(cfd.ended, f"CFD {cfd.id} ends, and is not for ever {type(cfd.phase).__name__}")
+            fair(world, node, cfd)
+    for key in {key for node in world.nodes for key in node.engine.cfds}:
+        kinds = {_kind(node.engine.cfds[key]) for node in world.nodes if key in node.engine.cfds}
+        require(len(kinds) == 1, f"both sides saw CFD {key} end alike, not {kinds}")
+    conserved(world)
+
+
+def _kind(cfd: Cfd) -> e.ExitKind:
+    # where nothing was ever locked, it is all one whether the setup was broken off or cancelled
+    kind = cfd.phase.kind if isinstance(cfd.phase, p.Closed) else e.ExitKind.CANCEL
+    return SAME_MONEY.get(kind, kind)
+
+
+def fair(world: World, node: SimNode, cfd: Cfd) -> None:
+    """What this side got is what its contract gives it, in the way that the CFD ended."""
+    if not isinstance(cfd.phase, p.Closed) or cfd.held is None:
+        return
+    got = cfd.phase.maker if cfd.role is Role.MAKER else cfd.phase.taker
+    match cfd.phase.kind:
+        case e.ExitKind.CANCEL:
+            lock = cfd.held.live.draft.lock.txid
+            require(not world.chain.places.get(lock), "nothing that was locked is cancelled")
+        case e.ExitKind.PUNISH:
+            require(got == 0 or got > cfd.terms.pool // 2, "a punishment gives one side everything")
+        case e.ExitKind.REFUND:
+            require(got == cfd.terms.margin(cfd.role), f"a refund gives the margin back, not {got} sats")
+        case e.ExitKind.CLOSE:
+            agreed = build_close(cfd.held.live.draft, price(cfd.held.close.price if cfd.held.close else ""))
+            require(got == (agreed.maker if cfd.role is Role.MAKER else agreed.taker), "a close pays the agreed price")
+        case e.ExitKind.CET | e.ExitKind.LIQUIDATION:
+            require(got in promised(world, node, cfd), f"{got} sats are not what the contract gives")
+        case e.ExitKind.UNKNOWN:
+            raise InvariantBroken("every exit is one of ours")
+
+
+def promised(world: World, node: SimNode, cfd: Cfd) -> set[Sats]:
+    """What the revision that was published pays this side, for each price that the oracle attested."""
+    dlc = published(node, cfd)
+    words = [(event, price) for event, prices in world.oracle.said.items() for price in prices]
+    words += [(x.event_id, x.outcome) for x in cfd.attestations]
+    found: set[Sats] = set()
+    for event, outcome in words:
+        cets = dlc.draft.event(event)
+        entry = cets.find(outcome) if cets is not None else None
+        if entry is not None:
+            maker, taker = dlc.draft.payouts(entry[1])
+            found.add(maker if cfd.role is Role.MAKER else taker)
+    return found
+
+
+def published(node: SimNode, cfd: Cfd) -> Settleable:
+    """The revision whose commit was the last to be seen."""
+    seen: list[Any] = [event for event in node.events(CfdId(cfd.id)) if isinstance(event, e.CommitSeen)]
+    dlc = cfd.held.settleable(seen[-1].number) if cfd.held and seen else None
+    if dlc is None:
+        raise InvariantBroken("a CFD that settled by a CET has a commit that was published lawfully")
+    return dlc
+
+
+def conserved(world: World) -> None:
+    """Every sat is in a wallet, was paid to miners, or lies in the anchor of a commit."""
+    fees = anchors = funded = 0
+    for tx in world.chain.transactions.values():
+        fee = world.chain.fee(tx)
+        if fee is None:
+            funded += sum(out.sats for out in tx.outputs)
+        else:
+            require(fee >= 0, "nothing comes from nowhere")
+            fees += fee
+            unspent = [out for n, out in enumerate(tx.outputs) if world.chain.spender(tx.outpoint(n)) is None]
+            anchors += sum(out.sats for out in unspent if all(out.script not in w.wallet.scripts for w in world.nodes))
+    owned = sum(node.wallet.worth for node in world.nodes)
+    commits = sum(240 for node in world.nodes for _ in node.engine.cfds)
+    require(anchors <= commits, f"{anchors} sats are locked for ever")
+    require(owned + fees + anchors == funded, f"{owned} owned, {fees} fees, {anchors} in anchors: not {funded}")
