@@ -7,7 +7,7 @@ from cfd_core.testing.chain import SimChain
 from cfd_core.testing.conscience import Conscience, InvariantBroken, require
 from cfd_core.testing.draws import Draws
 from cfd_core.testing.network import Faults, Network, Parcel
-from cfd_core.testing.node import Moment, SimNode
+from cfd_core.testing.node import Moment, SimNode, contents
 from cfd_core.testing.oracle import SECRETS, START, SimOracle, announced, attestation, hours
 from cfd_core.testing.pair import MAKER, TAKER, Pair, make_offer
 from cfd_core.testing.verdict import check
@@ -35,6 +35,7 @@ __all__ = [
     "announced",
     "attestation",
     "check",
+    "contents",
     "hours",
     "make_offer",
     "require",

@@ -39,6 +39,11 @@ class SimChain:
         """Coins from nowhere, long confirmed."""
         self.transactions[tx.txid], self.places[tx.txid] = tx, 1
 
+    def place(self, tx: Transaction, height: int) -> None:
+        """Stand at this height, or in the mempool (0), with no questions asked."""
+        self.transactions[tx.txid], self.places[tx.txid] = tx, height
+        self._spenders.update((tx_in.outpoint, tx.txid) for tx_in in tx.inputs)
+
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
@@ -79,12 +84,8 @@ class SimChain:
             return False
         for txid in conflicts:
             self.drop(txid)
-        self._add(tx)
+        self.place(tx, 0)
         return True
-
-    def _add(self, tx: Transaction) -> None:
-        self.transactions[tx.txid], self.places[tx.txid] = tx, 0
-        self._spenders.update((tx_in.outpoint, tx.txid) for tx_in in tx.inputs)
 
     def _exists(self, outpoint: OutPoint) -> bool:
         parent = self.transactions.get(outpoint.txid)

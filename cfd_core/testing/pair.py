@@ -16,7 +16,7 @@ from cfd_core.testing.network import Faults
 from cfd_core.testing.node import SimNode
 from cfd_core.testing.oracle import START, announced, attestation, hours
 from cfd_core.testing.world import World
-from cfd_core.values import EventId, FeeRate, Network, OfferId, PeerId, Position, Role, RunId, Sats, Timestamp
+from cfd_core.values import EventId, FeeRate, Network, OfferId, PeerId, Position, Role, RunId, Sats, Secret, Timestamp
 
 MAKER, TAKER = PeerId("SHA256:maker"), PeerId("SHA256:taker")
 
@@ -72,8 +72,9 @@ class Pair(World):
         self.announcement, self.attestation = settles
         self.known[self.announcement.event_id] = self.announcement
         self.offer = make_offer(self.announcement, **offer)
-        self.add("taker", Role.TAKER, taker_policy)
-        self.add("maker", Role.MAKER, maker_policy)
+        # the golden stores were made with these seeds
+        self.add("taker", Role.TAKER, taker_policy, seed=Secret(b"taker" * 8))
+        self.add("maker", Role.MAKER, maker_policy, seed=Secret(b"maker" * 8))
         for event in (self.announcement.event_id, *self.offer.liquidations):
             for node in self.nodes:
                 node.give(i.AnnouncementReceived(self.announcement_of(event)))

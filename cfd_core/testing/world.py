@@ -58,12 +58,15 @@ class World:
         self.verify_cets: Callable[[jobs.VerifyCetsJob], int | None] = jobs.verify_cets
 
     def add(
-        self, name: str, role: Role, policy: Policy | None = None, coins: int = 2, sats: int = 5_000_000
+        self, name: str, role: Role, policy: Policy | None = None, *, coins: int = 2, seed: Secret | None = None
     ) -> SimNode:
-        """A node with a wallet of so many coins; its peer id is `SHA256:` and the name."""
-        keychain = Keychain.from_seed(Secret(self.draws.apart(name).entropy()), BitcoinNetwork.REGTEST)
+        """A node with a wallet of so many coins; its peer id is `SHA256:` and the name.
+
+        `seed` is that of its keys; else the world's draws give one.
+        """
+        keychain = Keychain.from_seed(seed or Secret(self.draws.apart(name).entropy()), BitcoinNetwork.REGTEST)
         settings = Settings(network=BitcoinNetwork.REGTEST, keychain=keychain, policy=policy or Policy())
-        node = SimNode(PeerId(f"SHA256:{name}"), role, settings, SimWallet(name, self.chain, coins, sats))
+        node = SimNode(PeerId(f"SHA256:{name}"), role, settings, SimWallet(name, self.chain, coins))
         node.give(i.TipChanged(self.chain.height))
         self.nodes = (*self.nodes, node)
         return node

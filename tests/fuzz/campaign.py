@@ -19,6 +19,8 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
+from cfd_core import testing
+
 HERE = Path(__file__).parent
 BATCH = 200
 """Inputs between two looks at the clock."""
@@ -72,10 +74,9 @@ class Campaign:
 
     def storms(self, seconds: float) -> None:
         """Half of the time for changed messages, half for anything from any shell."""
-        conversation = load("fuzz_conversation", HERE.parent / "core" / "engine" / "conftest.py")
         storm = load("fuzz_storm", HERE / "storm.py").Storm
         weather = load("fuzz_weather", HERE / "weather.py").Weather(
-            conversation, storm, self.mutation.Mutator, self.doors.lines()
+            testing, storm, self.mutation.Mutator, self.doors.lines()
         )
 
         def changed() -> None:
@@ -135,7 +136,9 @@ def guided(seconds: float, seed: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600, help="of processor time, in all; two thirds for the doors")
+    parser.add_argument(
+        "--seconds", type=float, default=600, help="of processor time, in all; two thirds for the doors"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--guided", action="store_true", help="atheris on the doors, all of the time")
     chosen = parser.parse_args()

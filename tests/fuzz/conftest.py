@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from cfd_core import testing
+
 if settings.get_current_profile_name() == "default":
     settings.register_profile("steady", deadline=None)
     settings.load_profile("steady")
@@ -53,7 +55,6 @@ def bounds() -> ModuleType:
 @pytest.fixture(scope="session")
 def weather() -> Any:
     """Storms over pairs of nodes."""
-    conversation = load("fuzz_conversation", HERE.parent / "core" / "engine" / "conftest.py")
     return load("fuzz_weather", HERE / "weather.py").Weather(
-        conversation, load("fuzz_storm", HERE / "storm.py").Storm, MUTATION.Mutator, DOORS.lines()
+        testing, load("fuzz_storm", HERE / "storm.py").Storm, MUTATION.Mutator, DOORS.lines()
     )

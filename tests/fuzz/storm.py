@@ -1,7 +1,7 @@
 """A conversation in a storm: messages are changed on their way, and each shell says what it should not.
 
 Everything follows from one seed. Whatever comes, the engine answers or refuses by the three error families, and a
-refusal leaves it as it was (`Node.give` and `dare` look at each turn).
+refusal leaves it as it was (`SimNode.give` and `dare` look at each turn).
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import commands as c
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
 from cfd_core.serial import wire
-from cfd_core.values import HOUR, CfdId, EventId, OutPoint, PeerId, RunId, Sats, Timestamp, Txid
+from cfd_core.values import HOUR, CfdId, EventId, OutPoint, PeerId, Position, RunId, Sats, Timestamp, Txid
 
 FAMILIES: Final = (RuleViolation, PeerViolation, DecodeError)
 PROTOCOLS: Final = ("cfd-setup@1", "cfd-rollover@1", "cfd-settle@1", "cfd-resume@1", "cfd-setup@2", "", "\ud800")
@@ -32,7 +32,7 @@ class Storm:
         self.random = Random(seed)
         self.kit, self.lines = kit, lines
         self.mutator = mutator(self.random, lines)
-        self.pair = kit.Pair(own_oracle=True, tolerance=Decimal("0.1"), liquidations=kit.hours(1, 2))
+        self.pair = kit.Pair(tolerance=Decimal("0.1"), liquidations=kit.hours(1, 2))
         self.chance = 0.0
         """Of a message to be changed on its way."""
         self.refused = 0
@@ -115,7 +115,7 @@ class Storm:
         return i.PeerConnected(self._peer(), bytes(self.random.choice((32, 32, 5))))
 
     def _coins(self, node: Any) -> Any:
-        raw = node.wallet.previous[0].serialize()
+        raw = node.wallet.coins[0].serialize()
         coin = i.Coin(self._outpoint(node), self._bytes(raw))
         scripts = (self._bytes(node.wallet.change_script), self._bytes(node.wallet.payout_script))
         coins = (coin,) * self.random.choice((0, 1, 2, 60))
@@ -150,7 +150,7 @@ class Storm:
         return i.InputsChecked(self._key(node), self.random.choice(((), ("\ud800",), ("a", "b"))))
 
     def _transaction(self, node: Any) -> Transaction:
-        known: list[Transaction] = [*self.pair.chain.transactions.values(), *node.wallet.previous]
+        known: list[Transaction] = [*self.pair.chain.transactions.values(), *node.wallet.coins]
         for held in (cfd.held for one in self.pair.nodes for cfd in one.engine.cfds.values()):
             if held is not None:
                 draft = held.live.draft
@@ -203,7 +203,7 @@ class Storm:
         key, price = self._key(node), self.random.choice(PRICES)
         entropy = hashlib.sha256(self.random.randbytes(4)).digest()[: self.random.choice((32, 32, 32, 31))]
         order = self.random.choice(((1000, 2), (0, 2), (10**40, 2), (1000, 0), (1000, -(10**40))))
-        position = self.random.choice(list(self.kit.Position))
+        position = self.random.choice(list(Position))
         return self.random.choice(
             (
                 c.ForceClose(key),

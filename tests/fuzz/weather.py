@@ -13,7 +13,7 @@ from cfd_core.values import HOUR
 
 
 class Weather:
-    """Makes storms over pairs of nodes; `kit` is the module with `Pair`."""
+    """Makes storms over pairs of nodes; `kit` is `cfd_core.testing`."""
 
     def __init__(self, kit: Any, storm: type, mutator: type, lines: tuple[bytes, ...]) -> None:
         self._kit, self._storm, self._mutator, self._lines = kit, storm, mutator, lines

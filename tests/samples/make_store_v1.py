@@ -7,49 +7,38 @@ and bring each CFD to its end.
 """
 
 import hashlib
-import importlib.util
 import json
-import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cfd_store import Batch, SqlStore, sqlite_url
 
+from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
 from cfd_core.protocols.rollover import messages as r
 from cfd_core.serial import stored
-from cfd_core.values import HOUR, CfdId
+from cfd_core.testing import Pair, SimWallet, hours
+from cfd_core.values import HOUR, CfdId, Position
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "v1" / "store"
-CONVERSATION = HERE.parent / "core" / "engine" / "conftest.py"
-
-
-def load_conversation() -> Any:
-    spec = importlib.util.spec_from_file_location("conversation", CONVERSATION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["conversation"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Day:
     """What the two did before they were switched off."""
 
-    def __init__(self, kit: Any) -> None:
-        self.kit = kit
-        self.pair = kit.Pair(own_oracle=True, liquidations=kit.hours(3, 3), tolerance=kit.Decimal("0.05"))
-        self.pair.both(kit.i.TipChanged(self.pair.chain.height))
+    def __init__(self) -> None:
+        self.pair = Pair(liquidations=hours(3, 3), tolerance=Decimal("0.05"))
+        self.pair.both(i.TipChanged(self.pair.chain.height))
 
     def take(self, name: str) -> CfdId:
         """A CFD of its own, on coins of its own, confirmed."""
         entropy = hashlib.sha256(name.encode()).digest()
         for node in self.pair.nodes:
-            node.wallet = self.kit.Wallet(f"{name} {node.role.value}")
+            node.wallet = SimWallet(f"{name} {node.role.value}", self.pair.chain)
         offer = self.pair.offer
-        self.pair.taker.give(c.TakeOffer(self.pair.maker.peer, offer.id, self.kit.Position.LONG, 1000, 2, entropy))
+        self.pair.taker.give(c.TakeOffer(self.pair.maker.peer, offer.id, Position.LONG, 1000, 2, entropy))
         self.pair.run()
         self.pair.mine()
         return CfdId(entropy[:16].hex())
@@ -60,6 +49,7 @@ class Day:
 
     def live(self) -> None:
         closed, rolled, broken = (self.take(name) for name in ("closed", "rolled", "broken"))
+        assert self.pair.offer.bid is not None
         self.pair.taker.give(c.ProposeSettlement(closed, self.pair.offer.bid))
         self.pair.run()
         self.pair.mine(4)
@@ -84,7 +74,7 @@ def write(path: Path, node: Any) -> None:
 
 
 def main() -> None:
-    day = Day(load_conversation())
+    day = Day()
     day.live()
     FOLDER.mkdir(exist_ok=True)
     for node in day.pair.nodes:

@@ -1,14 +1,13 @@
 """The golden stores as nodes that are switched on again, on the chain as they left it."""
 
-import importlib.util
+import hashlib
 import json
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,36 +19,25 @@ from cfd_core.cfd.events import Recorded
 from cfd_core.engine import Engine
 from cfd_core.serial import stored
 from cfd_core.serial.records import StoredEvent
+from cfd_core.testing import Conscience, Pair, hours
 from cfd_core.values import CfdId
 
 TESTS = Path(__file__).parents[1]
 STORES = TESTS / "samples" / "v1" / "store"
 
 
-def load_conversation() -> ModuleType:
-    name = "upgrades_conversation"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, TESTS / "core" / "engine" / "conftest.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 class Museum:
     """A pair of nodes made of two stores. `forms` is how the release that switches them on reads events."""
 
     def __init__(self, stores: dict[str, SqlStore], forms: stored.Forms = stored.FORMS) -> None:
-        kit: Any = load_conversation()
         world = json.loads((STORES / "world.json").read_text("utf-8"))
-        self.stores, self.kit = stores, kit
-        self.pair = kit.Pair(own_oracle=True, liquidations=kit.hours(3, 3), tolerance=kit.Decimal("0.05"))
+        self.stores = stores
+        self.pair = Pair(liquidations=hours(3, 3), tolerance=Decimal("0.05"))
         chain = self.pair.chain
         chain.height = world["tip"]
         for row in world["transactions"]:
             tx = Transaction.parse(bytes.fromhex(row["raw"]))
-            chain.transactions[tx.txid], chain.places[tx.txid] = tx, row["height"]
+            chain.place(tx, row["height"])
         for node in self.pair.nodes:
             self._furnish(node, stores[node.role.value], forms)
             node.now = world["now"]
@@ -58,10 +46,11 @@ class Museum:
         records = list(store.load_all())
         events = list(stored.read_events(records, forms))
         node.engine = Engine.load(node.settings, iter(events))
+        node.records = records
         node.log = [
             Recorded(record.stream, record.version, event) for record, (_, event) in zip(records, events, strict=True)
         ]
-        node.conscience = self.kit.Conscience()
+        node.conscience = Conscience()
         node.conscience.cfds = dict(node.engine.cfds)
         node.conscience.versions = dict(Counter(record.stream for record in records))
         node.revisions = {(CfdId(key), number): data for key, number, data in self._revisions(node, store)}
@@ -85,7 +74,7 @@ class Museum:
 
     def cfd(self, node: Any, name: str) -> Any:
         """One of the three by what became of it: `closed`, `rolled`, `broken`."""
-        entropy = self.kit.hashlib.sha256(name.encode()).digest()
+        entropy = hashlib.sha256(name.encode()).digest()
         return node.engine.cfds[CfdId(entropy[:16].hex())]
 
 
@@ -117,12 +106,10 @@ def records(open_museum: Callable[..., Museum]) -> list[StoredEvent]:
 @pytest.fixture
 def pair() -> Any:
     """A maker and a taker that have not begun; few CETs."""
-    kit: Any = load_conversation()
-    return kit.Pair(own_oracle=True, liquidations=(), tolerance=kit.Decimal("0.1"))
+    return Pair(liquidations=(), tolerance=Decimal("0.1"))
 
 
 @pytest.fixture
 def open_pair(pair: Any) -> Any:
     """The same with a CFD whose lock is confirmed."""
-    kit: Any = load_conversation()
-    return kit.opened(pair)
+    return pair.opened()
