@@ -1,4 +1,4 @@
-"""A whole contract setup walked through both machines by hand: every phase, and what legally arrives in it."""
+"""A whole contract setup, and a rollover of it, walked through both machines: each phase and what legally arrives."""
 
 import hashlib
 from decimal import Decimal
@@ -22,6 +22,9 @@ from cfd_core.oracle import Announcement
 from cfd_core.protocols.contract_setup import machine
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.protocols.contract_setup import states as s
+from cfd_core.protocols.rollover import machine as typed_rollover
+from cfd_core.protocols.rollover import messages as rm
+from cfd_core.protocols.rollover import states as rs
 from cfd_core.values import (
     CfdId,
     FeeRate,
@@ -167,3 +170,92 @@ class Walk:
 @pytest.fixture(scope="session")
 def walk(recorded: tuple[Announcement, bytes]) -> Walk:
     return Walk(recorded[0])
+
+
+RUN = RunId("r")
+rollover: Any = typed_rollover
+"""The walks below go through unions whose member each test knows."""
+
+
+@frozen
+class RolloverArrival:
+    """Something that arrived in a phase of a rollover, and what the machine made of it."""
+
+    role: Role
+    state: Any
+    arrived: Any
+    step: Any
+
+
+def keys_of(role: Role, number: int) -> CfdKeys:
+    one = [Secret(hashlib.sha256(f"{role.value} {kind} {number}".encode()).digest()) for kind in "irp"]
+    return CfdKeys(*one)
+
+
+class RolloverWalk:
+    """A rollover of the walked contract setup, proposed by one side; both own sides answer at once."""
+
+    def __init__(self, walk: Any, announcement: Announcement, proposer: Role) -> None:
+        live = next(o.dlc for o in walk.outcomes[Role.TAKER] if isinstance(o, machine.LockSigned)).draft
+        self.terms = rm.Terms(
+            settlement=announcement.event_id, liquidations=(), funding_rate=Decimal("0.0001"), hours=3
+        )
+        self.announcement = announcement
+        self.rollovers = {role: self._rollover(walk, live, role) for role in Role}
+        opening = f.OpenStream(RUN, PeerId("other"), rm.PROTOCOL)
+        started = rollover.start_proposer(self.rollovers[proposer], self.terms, opening)
+        (proposal,) = [x.message for x in started.effects if isinstance(x, f.SendMessage)]
+        other = rollover.start_accepter(self.rollovers[proposer.other], proposal)
+        self.states: dict[Role, Any] = {proposer: started.state, proposer.other: other.state}
+        self.arrivals: list[RolloverArrival] = []
+        self.outcomes: dict[Role, list[Any]] = {role: [] for role in Role}
+        self.pending: list[tuple[Role, Any]] = [(proposer.other, rs.TermsAccepted(self.terms))]
+        while self.pending:
+            self._arrive(*self.pending.pop(0))
+
+    def _rollover(self, walk: Any, live: Any, role: Role) -> rs.Rollover:
+        old = walk.parties[role].setup.keys
+        fresh = keys_of(role, 1)
+        return rs.Rollover(
+            run=RUN,
+            cfd_id=CFD,
+            role=role,
+            live=live,
+            old_keys=old,
+            keys=CfdKeys(old.identity, fresh.revocation, fresh.publish),
+            aux=hashlib.sha256(role.value.encode()).digest(),
+        )
+
+    def _arrive(self, role: Role, arrived: Any) -> None:
+        state = self.states[role]
+        from_peer = isinstance(arrived, i.Message)
+        if from_peer and isinstance(state, rs.BUSY):
+            self.pending.append((role, arrived))  # the engine's queue
+            return
+        step = (rollover.on_message if from_peer else rollover.on_answer)(state, arrived)
+        self.arrivals.append(RolloverArrival(role, state, arrived, step))
+        self.outcomes[role] += step.outcomes
+        self.states[role] = step.state
+        if isinstance(step.state, rs.CheckingAnswer):
+            self.pending.append((role, rs.TermsAccepted(step.state.terms)))
+        if isinstance(step.state, rs.AwaitingEvents):
+            self.pending.append((role, rs.EventsKnown((self.announcement,))))
+        for effect in step.effects:
+            match effect:
+                case f.SendMessage(_, message):
+                    self.pending.append((role.other, message))
+                case f.SignCets(_, run, job):
+                    self.pending.append((role, i.CetsSigned(CFD, run, jobs.sign_cets(job))))
+                case f.VerifyCets(_, run, job):
+                    self.pending.append((role, i.CetsVerified(CFD, run, jobs.verify_cets(job))))
+                case _:
+                    pass
+
+    def find(self, phase: type, role: Role | None = None) -> RolloverArrival:
+        return next(a for a in self.arrivals if type(a.state) is phase and role in (None, a.role))
+
+
+@pytest.fixture(scope="session")
+def rolled(walk: Any, recorded: tuple[Announcement, bytes]) -> dict[Role, RolloverWalk]:
+    """By proposer."""
+    return {proposer: RolloverWalk(walk, recorded[0], proposer) for proposer in Role}

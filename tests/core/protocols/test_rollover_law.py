@@ -1,25 +1,20 @@
 """The law of the rollover: each phase with each arrival, against the one table."""
 
-import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
-from cfd_core.contract import jobs
-from cfd_core.crypto.keys import CfdKeys
 from cfd_core.crypto.secp import public_key
 from cfd_core.errors import PeerViolation, RuleViolation
-from cfd_core.oracle import Announcement
-from cfd_core.protocols.contract_setup import machine as setup
 from cfd_core.protocols.rollover import machine as typed_machine
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.protocols.rollover import states as s
-from cfd_core.values import CfdId, EventId, PeerId, Role, RunId, Secret, Txid
+from cfd_core.values import CfdId, EventId, Role, RunId, Secret, Txid
 
 machine: Any = typed_machine
 """The walks below go through unions whose member each test knows."""
@@ -31,84 +26,8 @@ ANSWERS = get_args(s.Answer)
 RUN = RunId("r")
 
 
-@frozen
-class Arrival:
-    role: Role
-    state: Any
-    arrived: Any
-    step: Any
-
-
-def keys_of(role: Role, number: int) -> CfdKeys:
-    one = [Secret(hashlib.sha256(f"{role.value} {kind} {number}".encode()).digest()) for kind in "irp"]
-    return CfdKeys(*one)
-
-
-class Walk:
-    """A rollover of the walked contract setup, proposed by one side; both own sides answer at once."""
-
-    def __init__(self, walk: Any, announcement: Announcement, proposer: Role) -> None:
-        live = next(o.dlc for o in walk.outcomes[Role.TAKER] if isinstance(o, setup.LockSigned)).draft
-        self.terms = m.Terms(settlement=announcement.event_id, liquidations=(), funding_rate=Decimal("0.0001"), hours=3)
-        self.announcement = announcement
-        self.rollovers = {role: self._rollover(walk, live, role) for role in Role}
-        opening = f.OpenStream(RUN, PeerId("other"), m.PROTOCOL)
-        started = machine.start_proposer(self.rollovers[proposer], self.terms, opening)
-        (proposal,) = [x.message for x in started.effects if isinstance(x, f.SendMessage)]
-        other = machine.start_accepter(self.rollovers[proposer.other], proposal)
-        self.states: dict[Role, Any] = {proposer: started.state, proposer.other: other.state}
-        self.arrivals: list[Arrival] = []
-        self.outcomes: dict[Role, list[Any]] = {role: [] for role in Role}
-        self.pending: list[tuple[Role, Any]] = [(proposer.other, s.TermsAccepted(self.terms))]
-        while self.pending:
-            self._arrive(*self.pending.pop(0))
-
-    def _rollover(self, walk: Any, live: Any, role: Role) -> s.Rollover:
-        old = walk.parties[role].setup.keys
-        fresh = keys_of(role, 1)
-        return s.Rollover(
-            run=RUN,
-            cfd_id=CFD,
-            role=role,
-            live=live,
-            old_keys=old,
-            keys=CfdKeys(old.identity, fresh.revocation, fresh.publish),
-            aux=hashlib.sha256(role.value.encode()).digest(),
-        )
-
-    def _arrive(self, role: Role, arrived: Any) -> None:
-        state = self.states[role]
-        from_peer = isinstance(arrived, i.Message)
-        if from_peer and isinstance(state, s.BUSY):
-            self.pending.append((role, arrived))  # the engine's queue
-            return
-        step = (machine.on_message if from_peer else machine.on_answer)(state, arrived)
-        self.arrivals.append(Arrival(role, state, arrived, step))
-        self.outcomes[role] += step.outcomes
-        self.states[role] = step.state
-        if isinstance(step.state, s.CheckingAnswer):
-            self.pending.append((role, s.TermsAccepted(step.state.terms)))
-        if isinstance(step.state, s.AwaitingEvents):
-            self.pending.append((role, s.EventsKnown((self.announcement,))))
-        for effect in step.effects:
-            match effect:
-                case f.SendMessage(_, message):
-                    self.pending.append((role.other, message))
-                case f.SignCets(_, run, job):
-                    self.pending.append((role, i.CetsSigned(CFD, run, jobs.sign_cets(job))))
-                case f.VerifyCets(_, run, job):
-                    self.pending.append((role, i.CetsVerified(CFD, run, jobs.verify_cets(job))))
-                case _:
-                    pass
-
-    def find(self, phase: type, role: Role | None = None) -> Arrival:
-        return next(a for a in self.arrivals if type(a.state) is phase and role in (None, a.role))
-
-
-@pytest.fixture(scope="session")
-def rolled(walk: Any, recorded: tuple[Announcement, bytes]) -> dict[Role, Walk]:
-    """By proposer."""
-    return {proposer: Walk(walk, recorded[0], proposer) for proposer in Role}
+Walk = Any
+"""A walked rollover, made by the fixture `rolled`."""
 
 
 SAMPLES: dict[type, Any] = {

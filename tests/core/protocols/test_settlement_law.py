@@ -23,6 +23,7 @@ STATES = get_args(s.State)
 MESSAGES = get_args(m.SettlementMessage)
 ANSWERS = get_args(s.Answer)
 PRICE = Decimal("50123.5")
+RUN = RunId("r")
 SAMPLES: dict[type, Any] = {
     m.Propose: m.Propose(CFD, PRICE, bytes(32)),
     m.Accept: m.Accept(CFD),
@@ -157,3 +158,46 @@ def test_nothing_shows_a_secret_or_the_close_of_another_price(sides: Sides) -> N
     assert settlement.keys.identity.reveal().hex() not in repr(settlement)
     other = evolve(settlement, close=build_close(settlement.draft, Decimal(50_124)))
     assert other.close.digest != settlement.close.digest
+
+
+def test_what_is_said_when_closing(sides: Any) -> None:
+    for role in Role:
+        ours, theirs = sides.settlements[role], sides.settlements[role.other]
+        opening = f.OpenStream(RUN, PeerId("p"), m.PROTOCOL)
+        propose = m.Propose(CFD, ours.close.price, ours.close.digest)
+        started = machine.start_proposer(ours, opening)
+        assert started == machine.Step(s.AwaitingAnswer(ours), (opening, f.SendMessage(RUN, propose)))
+        decision = machine.start_accepter(theirs, propose)
+        assert decision == machine.Step(s.AwaitingDecision(theirs))
+        accepted = machine.on_answer(decision.state, s.PriceAccepted())
+        accept = f.SendMessage(RUN, m.Accept(CFD))
+        assert accepted == machine.Step(s.AwaitingFirstSignature(theirs), (accept,))
+        signed = machine.on_message(started.state, m.Accept(CFD))
+        own = m.CloseSignature(CFD, sides.signatures[role])
+        bare = typed_machine.CloseSigned(ours.close, ours.close.transaction, complete=False)
+        waiting = s.AwaitingLastSignature(ours, sides.signatures[role])
+        assert signed == machine.Step(waiting, (f.SendMessage(RUN, own),), (bare,))
+        whole = machine.on_message(accepted.state, own)
+        answer = m.CloseSignature(CFD, sides.signatures[role.other])
+        assert whole.effects == (f.SendMessage(RUN, answer), f.CloseStream(RUN))
+        last = machine.on_message(waiting, answer)
+        assert (last.state, last.effects) == (s.Finished(ours), (f.CloseStream(RUN),))
+        assert whole.state == s.Finished(theirs)
+
+
+def test_a_refused_price_is_told_then_the_stream_is_closed(sides: Any) -> None:
+    settlement = sides.settlements[Role.MAKER]
+    step = machine.on_answer(s.AwaitingDecision(settlement), s.PriceRefused("too low"))
+    told = f.SendMessage(RUN, m.Reject(CFD, "too low"))
+    failed = typed_machine.SettlementFailed("too low")
+    assert step == machine.Step(s.Failed(settlement, "too low"), (told, f.CloseStream(RUN)), (failed,))
+
+
+def test_a_rejected_price_names_the_counterparty(sides: Any) -> None:
+    settlement = sides.settlements[Role.MAKER]
+    step = machine.on_message(s.AwaitingAnswer(settlement), m.Reject(CFD, "no"))
+    words = "the counterparty ended the settlement: no"
+    expected = machine.Step(
+        s.Failed(settlement, words), (f.CloseStream(RUN),), (typed_machine.SettlementFailed(words),)
+    )
+    assert step == expected
