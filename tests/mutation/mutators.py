@@ -6,8 +6,8 @@ tuple members swapped, a party or a side taken for the other, a value not return
 entry of a table left out.
 
 Not changed, by rule: annotations, decorators, docstrings, imports, `__all__`, type aliases, base classes, what stands
-behind `raise` (texts of errors), words with a space in them (texts for people), `repr=...` of a field, and the bodies
-of `__repr__` and `__str__`.
+behind `raise` and `except` (texts of errors, lists of types), words with a space in them (texts for people),
+`repr=...` of a field, and the bodies of `__repr__` and `__str__`.
 """
 
 import ast
@@ -142,7 +142,9 @@ def _words(node: ast.AST) -> str:
 
 def _left_alone(owner: ast.AST, field: str, child: ast.AST, unit: str) -> bool:
     match owner, field:
-        case (_, "annotation" | "returns" | "decorator_list" | "bases" | "type_params") | (ast.Raise(), _):
+        case (_, "annotation" | "returns" | "decorator_list" | "bases" | "type_params"):
+            return True
+        case (ast.Raise(), _) | (ast.ExceptHandler(), "type"):
             return True
     match child:
         case ast.Import() | ast.ImportFrom() | ast.keyword(arg="repr") | ast.Expr(value=ast.Constant(value=str())):
@@ -234,7 +236,9 @@ def _other_tuples(node: ast.AST, elements: list[ast.expr], unit: str) -> Iterato
         for index in range(len(elements) if len(elements) > 1 else 0):
             yield _with(node, elts=_without(elements, index))
     elif len(elements) > 1 and not any(isinstance(element, ast.Starred) for element in elements[:2]):
-        yield _with(node, elts=[elements[1], elements[0], *elements[2:]])
+        first, second, *rest = elements
+        if ast.dump(first) != ast.dump(second):
+            yield _with(node, elts=[second, first, *rest])
 
 
 def _other_statements(owner: ast.AST, node: ast.AST) -> Iterator[ast.AST]:

@@ -31,6 +31,10 @@ def hours_after(hours: float) -> Timestamp:
         (200_001, RATE, 24, 49),  # never less than owed
         (1, Decimal("0.000000000001"), 1, 1),
         (200_000, Decimal(0), 24, 0),
+        (200_000, Decimal("0E+999999999"), 24, 0),  # as an integer ratio it would take a gigabyte
+        (200_000, Fraction(1), 24, 200_000),
+        (200_000, Fraction(-1), 24, 200_000),
+        (10**12, Fraction(1, 10**12), 24, 1),
         (200_000, RATE, 0, 0),
         (0, RATE, 24, 0),
         (2_100_000_000_000_000, Decimal(1), 24, 2_100_000_000_000_000),
@@ -70,7 +74,7 @@ def test_funding_fee_refuses(base: int, rate: Decimal, hours: int) -> None:
         (24, -1, 24),
         (1, -23, 1),
         (1.99, -1, 1),  # whole hours only
-        (24, 0, 24),  # expired this second
+        (7, 0, 24),  # expired this second
         (30, 5, 24),
         (6, 5, 24),
     ],

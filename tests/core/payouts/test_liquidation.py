@@ -78,6 +78,27 @@ def test_a_quanto_by_hand() -> None:
     assert [entry.long for entry in found.entries] == [0] * 3 + [140_000_000] * 10
 
 
+def test_a_long_that_cannot_lose_all_is_never_liquidated() -> None:
+    """A quanto long at 1x that receives fees keeps them even at a price of 0."""
+    found = build_liquidation(PayoutCurve(QUANTO_ETH_USD, 2_000, 1_000, 1, 2, -100), 20)
+    assert (found.long, found.long_at) == (None, None)
+    assert list(found.long_sliver) == []
+    assert {entry.short for entry in found.entries} == {0}
+
+
+def test_a_long_is_alive_while_it_is_owed_a_sat() -> None:
+    """At 1,999 USD it has lost 100 of 20,000 sats and owes 19,899 in fees."""
+    curve = PayoutCurve(QUANTO_ETH_USD, 2_000, 1, 10, 10, 19_899)
+    assert build_liquidation(curve, 20).long_at == 1_998
+    assert build_liquidation(curve.with_fees(19_900), 20).long_at == 1_999
+
+
+def test_the_whole_slack_may_be_used() -> None:
+    """One of 1,600 prices: then 1,600 outcomes have a CET, not 1,601."""
+    assert build_liquidation(ETHER, 20, Fraction(1, 1_600)).long_sliver == range(1_600, 1_601)
+    assert build_liquidation(ETHER, 20, Fraction(1, 1_601)).long_sliver == range(1_601, 1_601)
+
+
 @pytest.mark.parametrize(
     ("curve", "count"),
     [

@@ -64,6 +64,7 @@ def test_liquidation_prices_of_reference_contracts() -> None:
     assert long_liquidation_price(46_125, 5) == Fraction("38437.5")
     assert long_liquidation_price(60_000, 2) == 40_000
     assert short_liquidation_price(60_000, 2) == 120_000
+    assert short_liquidation_price(60_000, 3) == 90_000
     assert long_liquidation_price(54_000, 5) == 45_000
 
 
@@ -89,6 +90,7 @@ def test_profit_of_the_reference_contract() -> None:
 def test_profit_of_whole_sats() -> None:
     assert profit_percent(150, 100) == 50
     assert profit_percent(0, 100) == -100
+    assert profit_percent(2, 1) == 100
     assert profit_percent(100, 3) == Fraction(9700, 3)
 
 

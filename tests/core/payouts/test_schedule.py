@@ -223,7 +223,7 @@ def test_digits_out_of_range_are_refused(digits: Any) -> None:
     ],
 )
 def test_tolerances_out_of_range_are_refused(tolerance: Any) -> None:
-    with pytest.raises(RuleViolation, match="tolerance"):
+    with pytest.raises(RuleViolation, match=r"^a tolerance "):
         build_schedule(C1, 20, tolerance)
 
 
@@ -241,6 +241,9 @@ def test_a_tolerance_finer_than_whole_sats_is_named() -> None:
 def test_an_opening_price_beyond_the_event_is_refused() -> None:
     with pytest.raises(RuleViolation, match="15 digits cannot attest the opening price 54000"):
         build_schedule(C1, 15, DEFAULT_TOLERANCE)
+    with pytest.raises(RuleViolation, match="15 digits cannot attest the opening price 32768"):
+        build_schedule(PayoutCurve(INVERSE_BTC_USD, 2**15, 3_500, 5, 1), 15, DEFAULT_TOLERANCE)
+    build_schedule(PayoutCurve(INVERSE_BTC_USD, 2**15 - 1, 3_500, 5, 1), 15, DEFAULT_TOLERANCE)
 
 
 @pytest.mark.parametrize("outcome", [-1, 2**20])

@@ -39,9 +39,8 @@ def test_the_proposal_names_the_commit_that_is_rolled_over(rolled: Any, role: Ro
         s.AwaitingAnswer(rollover, terms), (opening, propose)
     )
     theirs = rolled[role].rollovers[role.other]
-    assert machine.start_accepter(theirs, m.Propose(CFD, rollover.live.commit.txid, terms)) == machine.Step(
-        s.AwaitingDecision(theirs, terms)
-    )
+    proposal = m.Propose(CFD, rollover.live.commit.txid, terms)
+    assert machine.start_accepter(theirs, proposal) == machine.Step(s.AwaitingDecision(theirs, terms))
     with pytest.raises(PeerViolation, match="another revision"):
         machine.start_accepter(theirs, m.Propose(CFD, Txid("11" * 32), terms))
 
