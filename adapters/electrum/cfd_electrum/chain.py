@@ -5,7 +5,6 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from cfd_core.bitcoin.transaction import Transaction, TxOut
@@ -40,7 +39,8 @@ class ElectrumChain:
         ssl: ssl.SSLContext | None = None,
         network: Network | None = None,
         timeout: float = 30.0,
-        ping_seconds: float = 60.0,
+        ping_seconds: float = 4.0,
+        pong_seconds: float = 5.0,
         retry_seconds: float = 5.0,
         max_message: int = 20_000_000,
         cache_bytes: int = 32_000_000,
@@ -52,10 +52,13 @@ class ElectrumChain:
     ) -> None:
         """`timeout`: seconds for connecting and for each answer. `network`: refuse servers of another one.
 
+        A server that does not answer a ping for `pong_seconds` is given up: a frozen one shows within ten seconds.
+
         `on_tip(height, time)` and `on_outpoint(report)` may be plain or async; a slow one slows the reports, no more.
         """
         self._host, self._port, self._tls, self._network = host, port, ssl, network
-        self._timeout, self._ping_seconds, self._max_message = timeout, ping_seconds, max_message
+        self._timeout, self._max_message = timeout, max_message
+        self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._transactions = Transactions(cache_bytes)
@@ -280,8 +283,13 @@ class ElectrumChain:
     async def _ping(self, connection: ServerConnection) -> None:
         while True:
             await asyncio.sleep(self._ping_seconds)
-            with suppress(ServerRefused):  # it answers: that is enough
-                await connection.ask(answers.anything, "server.ping")
+            try:
+                async with asyncio.timeout(self._pong_seconds):
+                    await connection.ask(answers.anything, "server.ping")
+            except ServerRefused:
+                continue  # it answers: that is enough
+            except TimeoutError:
+                connection.fail(f"has not answered for {self._pong_seconds:g} s")
 
     def _become(self, state: State, reason: str) -> None:
         away = {State.CONNECTING, State.DISCONNECTED}

@@ -4,12 +4,13 @@ import asyncio
 import random
 
 import structlog
-from cfd_oracle import OracleClient, OracleError
+from cfd_oracle import OracleError
 from cfd_oracle.errors import Down
 
 from cfd_core.inputs import AnnouncementReceived
 from cfd_core.values import EventId
 from cfd_node.pump import Pump
+from cfd_node.services.oracle import OracleService
 
 log = structlog.get_logger()
 
@@ -17,7 +18,7 @@ log = structlog.get_logger()
 class Announcements:
     """Feeds announcements to the engine. What an oracle refuses is not asked for again: a maker may name any event."""
 
-    def __init__(self, pump: Pump, oracle: OracleClient, *, every: float = 5) -> None:
+    def __init__(self, pump: Pump, oracle: OracleService, *, every: float = 5) -> None:
         """Asks a silent oracle again `every` so many seconds (give or take a fifth)."""
         self._pump, self._oracle, self._every = pump, oracle, every
         self._wanted: set[EventId] = set()

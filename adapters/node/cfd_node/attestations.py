@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import structlog
-from cfd_oracle import NotYet, OracleClient, OracleError
+from cfd_oracle import NotYet, OracleError
 from cfd_store import StoreError
 
 from cfd_core.errors import DecodeError, PeerViolation
@@ -12,6 +12,7 @@ from cfd_core.inputs import AttestationReceived
 from cfd_core.values import EventId, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.pump import Pump
+from cfd_node.services.oracle import OracleService
 
 log = structlog.get_logger()
 
@@ -19,7 +20,9 @@ log = structlog.get_logger()
 class AttestationPoller:
     """Asks for each event once, however often it is told to."""
 
-    def __init__(self, pump: Pump, oracle: OracleClient, clock: Clock, *, delay: float = 60, every: float = 30) -> None:
+    def __init__(
+        self, pump: Pump, oracle: OracleService, clock: Clock, *, delay: float = 60, every: float = 30
+    ) -> None:
         """Begin `delay` seconds after the event's time, and ask again `every` so many (give or take a fifth)."""
         self._pump, self._oracle, self._clock = pump, oracle, clock
         self._delay, self._every = delay, every

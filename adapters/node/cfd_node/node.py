@@ -1,22 +1,18 @@
-"""The composition root: one maker or taker node, wired from its adapters."""
+"""The composition root: one maker or taker node, wired from its adapters as services that look after themselves."""
 
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack, closing
-from enum import Enum
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
 
 import structlog
 from attrs import field, frozen
 from cfd_electrum import ElectrumChain
-from cfd_electrum import State as ChainState
-from cfd_network import Address, Connection, Disconnected, ReconnectingLink, SshTransport, Stream, TransportError
+from cfd_network import Address, Connection, Disconnected, Limits, SshTransport, Stream, peer_id
 from cfd_oracle import OracleClient
-from cfd_store import SqlStore, sqlite_url
-from cfd_wallet import BdkWallet, WalletError
+from cfd_store import EventStore, StoreError
+from cfd_wallet import BdkWallet
 
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import CfdClosed, Recorded
@@ -27,18 +23,27 @@ from cfd_core.engine.machines import PROTOCOLS, RESUME
 from cfd_core.inputs import OutpointReport, PeerConnected, TipChanged
 from cfd_core.oracle import Dialect, OracleKeys
 from cfd_core.serial.wire import OFFERS_PROTOCOL
-from cfd_core.values import EventId, Network, PeerId
-from cfd_node.acting import Acting
-from cfd_node.announcements import Announcements
-from cfd_node.attestations import AttestationPoller
+from cfd_core.values import EventId, Network, PeerId, Timestamp
 from cfd_node.clock import Clock
-from cfd_node.folder import own_folder
 from cfd_node.jobs import JobRunner
-from cfd_node.offers import OfferStreams
-from cfd_node.pump import RETRY_SECONDS, Pump
-from cfd_node.sessions import Sessions
+from cfd_node.pump import Pump
+from cfd_node.services.chain import ChainService
+from cfd_node.services.clock import ClockLimits, ClockService
+from cfd_node.services.database import IDENTITY_FILE, DatabaseService
+from cfd_node.services.folder import FolderService
+from cfd_node.services.network import MakerService, NetworkService
+from cfd_node.services.oracle import OracleService
+from cfd_node.services.protocols import ProtocolsService, Running, Shells
+from cfd_node.services.wallet import WalletService
+from cfd_node.supervision import Health, Level, Service, Supervisor
 
+__all__ = ["IDENTITY_FILE", "Node", "NodeConfig"]
 log = structlog.get_logger()
+
+OWN = ("folder", "database", "wallet", "protocols", "network")
+"""Services that need nothing from outside this machine."""
+LINK_LIMITS = Limits(silence=8, dial=15)
+"""A frozen peer shows within ten seconds."""
 
 
 @frozen(kw_only=True)
@@ -62,118 +67,106 @@ class NodeConfig:
     """Seconds after an event's time before the oracle is asked."""
     bump_delay: float = 5
     """Seconds between wanting a fee bump and signing it: news of a confirmation may be on its way."""
-
-
-IDENTITY_FILE: Final = "identity"
-"""Whose store it is, for tools that look at it without the seed."""
-
-
-class Level(Enum):
-    """How a subsystem is."""
-
-    RUNNING = "running"
-    DEGRADED = "degraded"
-    STOPPED = "stopped"
-
-
-@frozen
-class SubsystemHealth:
-    """One subsystem, for people."""
-
-    level: Level
-    reason: str
+    clock_limits: ClockLimits | None = None
+    """None: what fits the network."""
 
 
 class Node:
-    """One node. Only its own store can keep it from starting; everything else comes up by itself or says why."""
+    """One node. Starting it never fails: every part comes up by itself, or says in `health` why it does not."""
 
-    def __init__(self, config: NodeConfig, clock: Clock) -> None:
-        """Takes the folder and opens the store: `FolderRefused`, the store's own errors, or `DecodeError` for an event
-        of a later release; each says what is wrong, and leaves everything as it was.
-        """
+    def __init__(
+        self,
+        config: NodeConfig,
+        clock: Clock,
+        *,
+        jitter: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        first: tuple[Service, ...] = (),
+        last: tuple[Service, ...] = (),
+    ) -> None:
+        """Touches nothing. `first` and `last`: services of the user's own, supervised with the node's."""
         self.config, self.clock = config, clock
-        self.transport = SshTransport(config.keychain.transport_key())
-        identity = f"{config.network.value}/{self.transport.local_id}"
-        settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
-        with ExitStack() as held:
-            held.enter_context(own_folder(config.folder))
-            self.store = held.enter_context(closing(SqlStore(sqlite_url(config.folder / "events.sqlite"), identity)))
-            (config.folder / IDENTITY_FILE).write_text(identity)
-            self.pump = Pump(settings, self.store, clock)
-            self._held = held.pop_all()
+        self.peer_id = peer_id(config.keychain.transport_key())
+        self.blocked: set[PeerId] = set()
+        """Peers whose connections are refused; may change at any time."""
+        self.block_time: Timestamp | None = None
+        """Of the newest block."""
+        self.keep_from: Callable[[Effect], bool] = lambda _effect: False
+        """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
         self.chain = ElectrumChain(*config.electrum, network=config.network)
         self.wallet = BdkWallet(
             config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", config.electrum
         )
-        self.oracle = OracleClient(config.oracle_url, config.oracle_dialect, config.oracle_keys)
-        self._jobs = JobRunner()
-        self._sessions = Sessions(self.pump)
-        self._offers = OfferStreams(self.pump, clock)
-        self._announcements = Announcements(self.pump, self.oracle)
-        self._poller = AttestationPoller(self.pump, self.oracle, clock, delay=config.attestation_delay, every=5)
-        self._links = {
-            peer: ReconnectingLink(self.transport, address, peer, random=random.random, clock=clock.now)
-            for address, peer in config.makers
-        }
-        self._acting = self._make_acting()
         self._connections: dict[PeerId, Connection] = {}
-        self.keep_from: Callable[[Effect], bool] = lambda _effect: False
-        """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
-        self._sync_wanted = asyncio.Event()
-        self._chain_state = ChainState.STOPPED
-        self._wallet_problem = ""
-        self._listen_problem = ""
+        self._listeners: list[Callable[[Recorded], None]] = []
+        self._watchers: list[Callable[[Step], None]] = []
+        self._levels: dict[str, Level] = {}
+        self._jobs = JobRunner()
+        self._make_services()
+        links = [
+            MakerService(self._network, address, peer, jitter=jitter, now=clock.now) for address, peer in config.makers
+        ]
+        limits = config.clock_limits or ClockLimits.of(config.network)
+        services: list[Service] = [*first, self._folder, self._database, self._chain, self._wallet, self._oracle]
+        services += [ClockService(clock.now, lambda: self.block_time, limits), self._protocols, self._network]
+        self.supervisor = Supervisor([*services, *links, *last], now=clock.now, jitter=jitter, sleep=sleep)
+        self.supervisor.subscribe(self._on_service)
 
-    def _make_acting(self) -> Acting:
-        return Acting(
-            pump=self.pump,
-            sessions=self._sessions,
+    def _make_services(self) -> None:
+        config = self.config
+        self._folder = FolderService(config.folder)
+        self._database = DatabaseService(config.folder, f"{config.network.value}/{self.peer_id}")
+        self._chain = ChainService(self.chain)
+        self._wallet = WalletService(self.wallet, lambda: self.chain.health.reason)
+        self._oracle = OracleService(
+            lambda: OracleClient(config.oracle_url, config.oracle_dialect, config.oracle_keys),
+            lambda: self._protocols.running.oracle_trouble if self._protocols.alive else "",
+        )
+        shells = Shells(
+            database=self._database,
             chain=self.chain,
             wallet=self.wallet,
-            store=self.store,
-            announcements=self._announcements,
-            poller=self._poller,
+            oracle=self._oracle,
             jobs=self._jobs,
             open_stream=self._open_stream,
-            bump_delay=self.config.bump_delay,
+            attestation_delay=config.attestation_delay,
+            bump_delay=config.bump_delay,
         )
+        settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
+        self._protocols = ProtocolsService(settings, shells, self.clock, run_effect=self._run_effect, listener=self)
+        self._network = NetworkService(self._make_transport, config.listen)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Bring everything up; what cannot start yet says so in `health`."""
-        self.chain.on_tip = self._on_tip
-        self.chain.on_outpoint = self._on_outpoint
-        self.chain.on_health = lambda health: self._on_chain(health.state)
-        await self._start_wallet()
-        await self.chain.start()
-        self.pump.subscribe(self._on_event)
-        for protocol in (*PROTOCOLS, RESUME):
-            self.transport.on_stream(protocol, self._sessions.accept)
-        self.transport.on_stream(OFFERS_PROTOCOL, self._offers.serve)
-        self.transport.on_connect(self._on_connect)
-        self.transport.on_disconnect(self._on_disconnect)
-        self.pump.start(self._run_effect)
-        await self._listen()
-        for link in self._links.values():
-            link.start()
+    def start(self) -> None:
+        """Begin to bring everything up, and return at once."""
+        self.supervisor.start_all()
+
+    async def settled(self) -> None:
+        """Return once every part that needs nothing from outside runs, or has said why not."""
+        await self.supervisor.until(lambda: all(self._has_tried(name) for name in OWN))
+
+    @property
+    def obstacle(self) -> str:
+        """Why a part that needs nothing from outside does not run; empty: they all do."""
+        health = self.health()
+        return next((f"{name}: {health[name].reason}" for name in OWN if health[name].level is Level.FAILED), "")
+
+    def _has_tried(self, name: str) -> bool:
+        health = self.health()[name]
+        if health.waits_for:
+            return not self.health()[health.waits_for].level.up and self._has_tried(health.waits_for)
+        return health.level is not Level.LOADING
 
     async def stop(self) -> None:
         """Stop everything, in the order that loses nothing: what is stored is enough to go on. Call it twice."""
-        async with AsyncExitStack() as last_first:  # each is stopped, whatever the others say
-            last_first.callback(self._held.close)
-            last_first.callback(self._jobs.close)
-            last_first.push_async_callback(self.oracle.close)
-            last_first.push_async_callback(self.wallet.stop)
-            last_first.push_async_callback(self.pump.stop)
-            last_first.push_async_callback(self.chain.stop)
-            last_first.push_async_callback(self.transport.close)
-            for link in self._links.values():
-                last_first.push_async_callback(link.stop)
+        await self.supervisor.stop_all()
+        self._jobs.close()
 
     async def __aenter__(self) -> "Node":
+        self.start()
         try:
-            await self.start()
+            await self.settled()
         except BaseException:
             await self.stop()
             raise
@@ -182,30 +175,28 @@ class Node:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _start_wallet(self) -> None:
-        try:
-            await self.wallet.start()
-        except WalletError as error:
-            self._wallet_problem = str(error)
-            log.error("the wallet cannot start", node=self.config.name, reason=str(error))
-        else:
-            self.pump.spawn(self._keep_synced(), "wallet sync")
-            self.pump.spawn(self._release_forgotten(), "release forgotten coins")
-
-    async def _listen(self) -> None:
-        if self.config.listen is None:
-            return
-        try:
-            await self.transport.listen(self.config.listen.host, self.config.listen.port)
-        except TransportError as error:
-            self._listen_problem = str(error)
-            log.error("cannot listen", node=self.config.name, reason=str(error))
-
     # --- what users do -------------------------------------------------------------------------------------------
+
+    @property
+    def pump(self) -> Pump:
+        """`ServiceFailed` with the reason while the database cannot be read."""
+        if not self._protocols.alive:
+            self._database.store  # noqa: B018 - whose reason comes first
+        return self._protocols.running.pump
 
     @property
     def engine(self) -> Engine:
         return self.pump.engine
+
+    @property
+    def store(self) -> EventStore:
+        """`ServiceFailed` while it is not open."""
+        return self._database.store
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is an engine."""
+        return self._protocols.alive
 
     def command(self, command: Command) -> Step:
         """Give a command; `RuleViolation` when it is refused."""
@@ -213,62 +204,115 @@ class Node:
 
     async def learn_event(self, event: EventId) -> None:
         """Fetch an event's announcement, before publishing an offer on it. Without success it is not known after."""
-        await self._announcements.learn(event)
-
-    @property
-    def peer_id(self) -> PeerId:
-        return self.transport.local_id
+        await self._protocols.running.announcements.learn(event)
 
     @property
     def address(self) -> Address | None:
-        return self.transport.health.address
+        return self._network.address
 
-    def health(self) -> dict[str, SubsystemHealth]:
-        """Every subsystem's state and the reason for it."""
-        chain, wallet = self.chain.health, self.wallet.health
-        oracle_trouble = self._poller.trouble or self._announcements.trouble
-        found = {
-            "store": _level(not self.pump.store_problem, self.pump.store_problem),
-            "chain": _level(chain.state is ChainState.RUNNING, chain.reason),
-            "wallet": _level(wallet.state.value == "running", self._wallet_problem or wallet.reason),
-            "oracle": _level(not oracle_trouble, oracle_trouble),
-            "network": _level(not self._listen_problem, self._listen_problem),
-        }
-        for peer, link in self._links.items():
-            state = link.health
-            found[f"maker {peer}"] = _level(state.state.value == "connected", state.reason or state.state.value)
-        return found
+    def connected(self, peer: PeerId) -> bool:
+        """Whether there is a link to the peer, dialled or accepted."""
+        return peer in self._connections
 
-    # --- what the shells tell ------------------------------------------------------------------------------------
+    def disconnect(self, peer: PeerId) -> None:
+        """Cut the link to a peer, if there is one."""
+        if peer in self._connections:
+            self._connections[peer].abort("not wanted any more")
 
-    def _on_tip(self, height: int, _time: int) -> None:
-        self.pump.give(TipChanged(height))
-        self._sync_wanted.set()
+    def health(self) -> dict[str, Health]:
+        """Every service's state and the reason for it."""
+        return self.supervisor.health()
 
-    def _on_outpoint(self, report: OutpointReport) -> None:
-        self.pump.give(report)
-        self._sync_wanted.set()
+    def subscribe(self, listener: Callable[[Recorded], None]) -> None:
+        """Hear of each event after it is stored, over all restarts."""
+        self._listeners.append(listener)
 
-    def _on_chain(self, state: ChainState) -> None:
-        came_back = state is ChainState.RUNNING and self._chain_state is not state
-        self._chain_state = state
-        if came_back:
-            self._sync_wanted.set()
-            self.pump.resume()
+    def watch(self, watcher: Callable[[Step], None]) -> None:
+        """Hear of each turn of the engine, over all restarts."""
+        self._watchers.append(watcher)
+
+    # --- the runner tells ----------------------------------------------------------------------------------------
+
+    def begun(self, running: Running) -> None:
+        """A life of the protocol runner begins: the chain tells it everything once."""
+        self.chain.on_tip = self._on_tip
+        self.chain.on_outpoint = self._on_outpoint
+        running.pump.subscribe(self._on_event)
+
+    def recorded(self, recorded: Recorded) -> None:
+        """An event was stored."""
+        for listener in self._listeners:
+            listener(recorded)
+
+    def turned(self, step: Step) -> None:
+        """A turn was taken."""
+        for watcher in self._watchers:
+            try:
+                watcher(step)
+            except Exception:
+                log.exception("a watcher of turns failed")
+
+    def _run_effect(self, running: Running, effect: Effect) -> None:
+        if not self.keep_from(effect):
+            running.acting.run(effect)
 
     def _on_event(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, CfdClosed):
-            self.pump.spawn(self._acting.release(recorded.stream), "release spent coins")
+            running = self._protocols.running
+            running.pump.spawn(running.acting.release(recorded.stream), "release spent coins")
 
-    def _run_effect(self, effect: Effect) -> None:
-        if not self.keep_from(effect):
-            self._acting.run(effect)
+    # --- the shells tell -----------------------------------------------------------------------------------------
 
-    def _on_connect(self, connection: Connection) -> None:
+    def _on_tip(self, height: int, time: int) -> None:
+        self.block_time = Timestamp(time)
+        self._wallet.want_sync()
+        if self._protocols.alive:
+            self.pump.give(TipChanged(height))
+
+    def _on_outpoint(self, report: OutpointReport) -> None:
+        self._wallet.want_sync()
+        if self._protocols.alive:
+            self.pump.give(report)
+
+    def _on_service(self, name: str, health: Health) -> None:
+        """A recovery pass whenever something came back: all that is owed is asked for again."""
+        before, self._levels[name] = self._levels.get(name), health.level
+        if health.level is not Level.RUNNING or before is Level.RUNNING:
+            return
+        if name == "chain":
+            self._wallet.want_sync()
+        if self._protocols.alive:
+            running = self._protocols.running
+            running.pump.resume()
+            if name in ("wallet", "protocols"):
+                running.pump.spawn(self._release_forgotten(running), "release forgotten coins")
+
+    async def _release_forgotten(self, running: Running) -> None:
+        """Give back what a process had no time to give back between storing a CFD's end and releasing its coins."""
+        for cfd in tuple(running.pump.engine.cfds.values()):
+            if cfd.ended:
+                await running.acting.release(cfd.id)
+
+    # --- peers ---------------------------------------------------------------------------------------------------
+
+    def _make_transport(self) -> SshTransport:
+        running = self._protocols.running
+        transport = SshTransport(self.config.keychain.transport_key(), limits=LINK_LIMITS, blocked=self.blocked)
+        for protocol in (*PROTOCOLS, RESUME):
+            transport.on_stream(protocol, running.sessions.accept)
+        transport.on_stream(OFFERS_PROTOCOL, running.offers.serve)
+        transport.on_connect(lambda connection: self._on_connect(running, connection))
+        transport.on_disconnect(self._on_disconnect)
+        return transport
+
+    def _on_connect(self, running: Running, connection: Connection) -> None:
         self._connections[connection.peer] = connection
-        if connection.peer in self._links:
-            self.pump.spawn(self._offers.listen(connection), f"offers of {connection.peer}")
-        self.pump.give(PeerConnected(connection.peer, secrets.token_bytes(32)))
+        if any(connection.peer == peer for _, peer in self.config.makers):
+            running.pump.spawn(running.offers.listen(connection), f"offers of {connection.peer}")
+        try:
+            running.pump.give(PeerConnected(connection.peer, secrets.token_bytes(32)))
+        except StoreError as error:
+            log.warning("a peer connected while the database is away", peer=connection.peer, reason=str(error))
 
     def _on_disconnect(self, connection: Connection, _reason: str) -> None:
         if self._connections.get(connection.peer) is connection:
@@ -279,24 +323,3 @@ class Node:
         if connection is None:
             raise Disconnected(f"{peer} is not connected")
         return await connection.open_stream(protocol)
-
-    async def _keep_synced(self) -> None:
-        while True:
-            await self._sync_wanted.wait()
-            self._sync_wanted.clear()
-            try:
-                await self.wallet.sync()
-            except WalletError as error:
-                log.info("wallet not synced", node=self.config.name, reason=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-                self._sync_wanted.set()
-
-    async def _release_forgotten(self) -> None:
-        """Give back what a process had no time to give back between storing a CFD's end and releasing its coins."""
-        for cfd in tuple(self.engine.cfds.values()):
-            if cfd.ended:
-                await self._acting.release(cfd.id)
-
-
-def _level(good: bool, reason: str) -> SubsystemHealth:
-    return SubsystemHealth(Level.RUNNING, "") if good else SubsystemHealth(Level.DEGRADED, reason)

@@ -45,6 +45,10 @@ class Pump:
         self._changed = asyncio.Event()
         self.store_problem = ""
         """Why the store did not take the last events; empty when all is well."""
+        self.on_store_problem: Callable[[str], None] = lambda _reason: None
+        """Told when the store did not take events."""
+        self.on_turn: Callable[[Step], None] = lambda _step: None
+        """Told after each turn, whatever it changed. Must neither wait nor raise."""
 
     def start(self, run_effect: RunEffect) -> None:
         """Take up what the last process left: end its protocol runs, and do what is still owed."""
@@ -84,6 +88,7 @@ class Pump:
         self._arm_timer()
         self._changed.set()
         self._changed = asyncio.Event()
+        self.on_turn(step)
         return step
 
     def history(self, stream: str) -> list[Event]:
@@ -114,6 +119,7 @@ class Pump:
         except StoreError as error:
             log.error("the store failed", reason=str(error))
             self.store_problem = str(error)
+            self.on_store_problem(str(error))
             if not self._stopped and (self._recovery is None or self._recovery.done()):
                 self._recovery = asyncio.create_task(self._recover(), name="store recovery")
             raise

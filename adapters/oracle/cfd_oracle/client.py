@@ -64,6 +64,17 @@ class OracleClient:
         if self._own:
             await self._http.aclose()
 
+    async def ping(self, seconds: float) -> None:
+        """Return when the oracle's server answers anything at all; `Down` if it does not within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._http.stream("HEAD", self._base + "/", follow_redirects=False):
+                    return
+        except TimeoutError as error:
+            raise Down(f"the oracle has not answered for {seconds:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Down(f"the oracle cannot be reached: {str(error) or type(error).__name__}") from error
+
     async def fetch_announcement(self, event_id: EventId) -> bytes:
         """The raw announcement, not verified."""
         body = await self._get(event_path(self.dialect, event_id, ANNOUNCEMENT))

@@ -44,7 +44,10 @@ class EventStore(Protocol):
         """Store all of it durably, or nothing; `VersionConflict` if the stream is not at `expected_version`."""
 
     def append_all(self, batches: Sequence[Batch]) -> None:
-        """Store several streams' batches in one transaction, all or nothing; each stream at most once."""
+        """Store several streams' batches in one transaction, all or nothing; each stream at most once.
+
+        No batch at all writes nothing new, but fails if nothing can be written.
+        """
 
     def load(self, stream: str) -> list[StoredEvent]:
         """The stream's events in order; an unknown stream is empty."""

@@ -14,7 +14,7 @@ from cfd_core.values import CfdId
 from cfd_store import sqlite_file
 from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreUnavailable, VersionConflict
 from cfd_store.seam import Batch, check_batches, check_revision
-from cfd_store.tables import EVENTS, REVISIONS, event_of, event_row, revision_data, revision_row
+from cfd_store.tables import ABOUT, EVENTS, REVISIONS, event_of, event_row, revision_data, revision_row
 
 _PAGE = 2_000
 """Events read at a time by `load_all`; no transaction stays open between pages."""
@@ -31,7 +31,8 @@ class SqlStore:
     Any number of processes may open one file: of two that append to the same version, one is refused.
     """
 
-    def __init__(self, url: str | URL, identity: str) -> None:
+    def __init__(self, url: str | URL, identity: str, *, busy_seconds: float | None = None) -> None:
+        """`busy_seconds`: how long a call waits for somebody else's lock before `StoreUnavailable`; usually 10."""
         path = _sqlite_path(url)
         if not 1 <= len(identity) <= 200 or not identity.isprintable():
             raise RuleViolation("a store's identity has 1 to 200 printable characters")
@@ -39,7 +40,7 @@ class SqlStore:
         sqlite_file.inspect(path, identity)
         sqlite_file.secure(path)
         self._name = str(path)
-        self._engine = sqlite_file.engine_for(path)
+        self._engine = sqlite_file.engine_for(path, busy_seconds)
         self._writer = self._engine.execution_options(**{sqlite_file.WRITING: True})
         self._closed = False
         with self._reading():
@@ -58,6 +59,8 @@ class SqlStore:
         check_batches(batches)
         try:
             with self._writing() as connection:
+                if not batches:
+                    connection.execute(update(ABOUT).values(format=ABOUT.c.format))
                 for batch in batches:
                     _append(connection, batch)
         except IntegrityError as error:

@@ -71,11 +71,11 @@ def secure(path: Path) -> None:
         raise StoreUnavailable(f"cannot write to the store {path}")
 
 
-def engine_for(path: Path) -> Engine:
+def engine_for(path: Path, busy_seconds: float | None = None) -> Engine:
     """An engine whose connections sync each commit to the disk and lock at the start of a writing transaction."""
     engine = create_engine(
         sqlite_url(path),
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": BUSY_SECONDS if busy_seconds is None else busy_seconds},
         hide_parameters=True,  # payloads hold secrets; an error text must not
     )
     event.listen(engine, "connect", _on_connect)

@@ -77,7 +77,9 @@ class World:
     async def start(self, config: NodeConfig) -> Node:
         node = Node(config, self.clock)
         self.nodes.append(node)
-        await node.start()
+        node.start()
+        async with asyncio.timeout(PATIENCE):
+            await node.settled()
         return node
 
     async def maker(self, sats: int = MARGIN + 100_000, **changes: Any) -> Node:

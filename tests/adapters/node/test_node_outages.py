@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from cfd_node import acting
 from cfd_node.announcements import Announcements
-from cfd_node.node import Level, Node
+from cfd_node.node import Node
+from cfd_node.supervision import Level
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.commands import LearnOffers
@@ -21,7 +22,7 @@ def level(node: Node, subsystem: str) -> tuple[Level, str]:
     return health.level, health.reason
 
 
-async def test_a_whole_cfd(world: Any) -> None:
+async def test_a_whole_cfd(world: Any, eventually: Any) -> None:
     maker, taker = (maker := await world.maker()), await world.taker(maker)
     end = await world.close(maker, taker, await world.set_up(maker, taker))
     assert end.maker + end.taker == 3_000_000
@@ -30,7 +31,7 @@ async def test_a_whole_cfd(world: Any) -> None:
         balance = await node.wallet.balance()
         assert balance.reserved == 0
         assert balance.confirmed > paid
-        assert {health.level for health in node.health().values()} == {Level.RUNNING}
+        await eventually(lambda node=node: {health.level for health in node.health().values()} == {Level.RUNNING})
 
 
 async def test_electrum_down_at_start(world: Any, eventually: Any) -> None:
@@ -38,9 +39,9 @@ async def test_electrum_down_at_start(world: Any, eventually: Any) -> None:
     maker = await world.maker(sats=0)
     await eventually(lambda: "Connect" in level(maker, "chain")[1])
     assert str(world.control.server.port) in level(maker, "chain")[1]
-    assert level(maker, "chain")[0] is Level.DEGRADED
+    assert level(maker, "chain")[0] is Level.FAILED
     assert level(maker, "wallet")[0] is Level.DEGRADED
-    assert level(maker, "store") == (Level.RUNNING, "")
+    assert level(maker, "database") == (Level.RUNNING, "")
     await world.control.server.start()
     await eventually(lambda: level(maker, "chain") == (Level.RUNNING, ""))
     await eventually(lambda: level(maker, "wallet") == (Level.RUNNING, ""))
@@ -54,7 +55,7 @@ async def test_electrum_goes_away_while_a_cfd_is_open(world: Any, eventually: An
     key = await world.set_up(maker, taker)
     await world.control.server.stop()
     for node in (maker, taker):
-        await eventually(lambda node=node: level(node, "chain")[0] is Level.DEGRADED)
+        await eventually(lambda node=node: level(node, "chain")[0] is Level.FAILED)
     await world.control.mine()  # the lock confirms unseen
     await world.control.server.start()
     await world.close(maker, taker, key)
@@ -69,24 +70,24 @@ async def test_an_order_without_a_chain_is_refused_with_the_reason(
     await world.until(taker, lambda: offer in taker.engine.market.get(maker.peer_id, ()))
     await world.control.server.stop()
     for node in (maker, taker):
-        await eventually(lambda node=node: level(node, "chain")[0] is Level.DEGRADED)
+        await eventually(lambda node=node: level(node, "chain")[0] is Level.FAILED)
     key = await world.take(taker, maker.peer_id, offer)
     reasons = [(await world.phase(node, key, p.SetupFailed)).reason for node in (maker, taker)]
     assert all("cannot be asked" in reason for reason in reasons), reasons
     await world.coins_released(maker, taker)
 
 
-async def test_oracle_down_at_start(world: Any) -> None:
+async def test_oracle_down_at_start(world: Any, eventually: Any) -> None:
     await world.oracle.stop()
     maker = await world.maker()
     await maker.learn_event(world.event.announcement.event_id)
     assert not maker.engine.announcements
-    assert level(maker, "oracle")[0] is Level.DEGRADED
+    await eventually(lambda: level(maker, "oracle")[0] is Level.FAILED)
     assert "cannot be reached" in level(maker, "oracle")[1]
     await world.oracle.start()
     taker = await world.taker(maker)
     await world.close(maker, taker, await world.set_up(maker, taker))
-    assert level(maker, "oracle") == (Level.RUNNING, "")
+    await eventually(lambda: level(maker, "oracle") == (Level.RUNNING, ""))
 
 
 async def test_a_taker_asks_a_silent_oracle_again(world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,12 +103,12 @@ async def test_a_taker_asks_a_silent_oracle_again(world: Any, eventually: Any, m
     await world.oracle.start()
     key = await world.take(taker, maker.peer_id, offer)
     await world.phase(taker, key, p.LockPending)
-    assert level(taker, "oracle") == (Level.RUNNING, "")
+    await eventually(lambda: level(taker, "oracle") == (Level.RUNNING, ""))
 
 
 async def test_an_event_that_no_oracle_knows_is_asked_for_once(world: Any, eventually: Any, logged: Any) -> None:
     maker = await world.maker(sats=0)
     maker.command(LearnOffers(PEER, (world.offer(event=EventId("/x/BitMEX/MOON/2021-10-04T22:00:00.price?n=20")),)))
     await eventually(lambda: "no announcement" in logged.getvalue())
-    await eventually(lambda: not maker._announcements._wanted)
-    assert level(maker, "oracle") == (Level.RUNNING, "")
+    await eventually(lambda: not maker._protocols.running.announcements._wanted)
+    await eventually(lambda: level(maker, "oracle") == (Level.RUNNING, ""))

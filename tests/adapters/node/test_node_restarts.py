@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,17 +11,17 @@ from typing import Any
 import pytest
 from attrs import evolve
 from cfd_network import Address, peer_id
-from cfd_node.folder import FolderRefused
-from cfd_node.node import Node
-from cfd_store import NotAStore, SqlStore, StoreCorrupt, StoreTooNew, WrongStore, sqlite_url
+from cfd_node.supervision import Level, ServiceFailed
+from cfd_store import SqlStore, sqlite_url
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.commands import ForceClose
 from cfd_core.crypto.keys import Keychain
 from cfd_core.engine import NODE_STREAM
-from cfd_core.errors import DecodeError
 from cfd_core.serial.records import StoredEvent
-from cfd_core.values import Network
+from cfd_core.values import CfdId, Network
+
+CFD = CfdId("ab" * 16)
 
 
 async def test_both_restart_and_the_cfd_closes(world: Any) -> None:
@@ -92,34 +93,43 @@ def change(folder: Path, statement: str) -> None:
         connection.execute(statement)
 
 
-def refused(world: Any, config: Any, error: type[Exception], text: str) -> None:
-    """The node does not start, says why, and leaves every file as it was."""
+async def refused(world: Any, config: Any, service: str, text: str) -> None:
+    """The service does not come up, says why, leaves every file as it was, and the node lives."""
     before = contents(config.folder)
-    with pytest.raises(error, match=text):
-        Node(config, world.clock)
-    assert before.items() <= contents(config.folder).items()  # SQLite leaves an empty log beside what it has read
+    node = await world.start(config)
+    assert node.health()[service].level is Level.FAILED
+    assert re.search(text, node.health()[service].reason)
+    async with asyncio.timeout(30):
+        for waiting in {"protocols", "network"} - {service}:
+            await node.supervisor.until(lambda name=waiting: re.search(text, node.health()[name].reason))
+            assert node.health()[waiting].level is Level.LOADING
+    with pytest.raises(ServiceFailed):
+        node.command(ForceClose(CFD))
+    await world.stop(node)
+    after = contents(config.folder)
+    assert {name: after.get(name) for name in before} == before  # SQLite leaves an empty log beside what it has read
 
 
 async def test_a_damaged_store(world: Any) -> None:
     config = await used_folder(world)
     file = config.folder / "events.sqlite"
     file.write_bytes(b"garbage" + file.read_bytes()[7:])
-    refused(world, config, StoreCorrupt, "events.sqlite")
+    await refused(world, config, "database", "events.sqlite")
     file.write_bytes(b"")
-    refused(world, config, StoreCorrupt, "is empty")
+    await refused(world, config, "database", "is empty")
 
 
 async def test_somebody_elses_database(world: Any) -> None:
     config = world.config("maker")
     config.folder.mkdir(mode=0o700)
     change(config.folder, "CREATE TABLE accounts (name TEXT)")
-    refused(world, config, NotAStore, "not an event store")
+    await refused(world, config, "database", "not an event store")
 
 
 async def test_a_store_of_a_newer_version(world: Any) -> None:
     config = await used_folder(world)
     change(config.folder, "UPDATE cfd_store SET format = format + 1")
-    refused(world, config, StoreTooNew, "format")
+    await refused(world, config, "database", "format")
 
 
 async def test_an_event_of_a_newer_version(world: Any) -> None:
@@ -127,29 +137,32 @@ async def test_an_event_of_a_newer_version(world: Any) -> None:
     store = SqlStore(sqlite_url(config.folder / "events.sqlite"), f"regtest/{peer_id(config.keychain.transport_key())}")
     store.append(NODE_STREAM, 1, [StoredEvent(NODE_STREAM, 2, "offer-dreamt", 1, b"{}")])
     store.close()
-    refused(world, config, DecodeError, "offer-dreamt")
+    await refused(world, config, "protocols", "offer-dreamt")
 
 
 async def test_a_store_of_another_seed_or_network(world: Any) -> None:
     config = await used_folder(world)
     other = Keychain.from_seed(world.seed("other"), Network.REGTEST)
-    refused(world, evolve(config, keychain=other), WrongStore, "belongs to")
+    await refused(world, evolve(config, keychain=other), "database", "belongs to")
     signet = Keychain.from_seed(world.seed("maker"), Network.SIGNET)
-    refused(world, evolve(config, keychain=signet, network=Network.SIGNET), WrongStore, "belongs to")
+    await refused(world, evolve(config, keychain=signet, network=Network.SIGNET), "database", "belongs to")
 
 
 async def test_after_a_refusal_the_right_node_starts(world: Any) -> None:
     config = await used_folder(world)
     other = Keychain.from_seed(world.seed("other"), Network.REGTEST)
-    refused(world, evolve(config, keychain=other), WrongStore, "belongs to")
+    await refused(world, evolve(config, keychain=other), "database", "belongs to")
     maker = await world.start(config)
     assert len(maker.engine.offers) == 1
 
 
 async def test_a_second_node_on_the_same_folder(world: Any) -> None:
     maker = await world.maker(sats=0)
-    with pytest.raises(FolderRefused, match="another node uses the folder"):
-        Node(world.config("maker"), world.clock)
+    second = await world.start(world.config("maker"))
+    assert second.health()["folder"].level is Level.FAILED
+    async with asyncio.timeout(30):
+        await second.supervisor.until(lambda: "another node uses the folder" in second.health()["database"].reason)
+    await world.stop(second)
     await world.publish(maker)  # the first one is none the worse for it
     await world.stop(maker)
     assert len((await world.start(maker.config)).engine.offers) == 1
@@ -157,8 +170,9 @@ async def test_a_second_node_on_the_same_folder(world: Any) -> None:
 
 async def test_a_folder_that_cannot_be(world: Any) -> None:
     (world.folder / "file").write_text("")
-    with pytest.raises(FolderRefused, match="cannot use the folder"):
-        Node(world.config("maker", folder=world.folder / "file" / "node"), world.clock)
+    node = await world.start(world.config("maker", folder=world.folder / "file" / "node"))
+    assert node.health()["folder"].level is Level.FAILED
+    assert "cannot use the folder" in node.health()["folder"].reason
 
 
 async def test_a_taken_port_shows_and_stops_nothing_else(world: Any) -> None:
@@ -167,13 +181,13 @@ async def test_a_taken_port_shows_and_stops_nothing_else(world: Any) -> None:
     health = second.health()
     assert "in use" in health["network"].reason
     assert second.address is None
-    assert health["store"].reason == ""
+    assert health["database"].reason == ""
 
 
 async def test_stopping_twice(world: Any) -> None:
     maker = await world.maker(sats=0)
     await world.stop(maker)
     await maker.stop()
-    with pytest.raises(Exception, match="closed"):
+    with pytest.raises(Exception, match="not open"):
         maker.store.streams()
     assert not [task for task in asyncio.all_tasks() if "maker" in task.get_name()]

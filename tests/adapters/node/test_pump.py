@@ -9,8 +9,8 @@ import pytest
 from attrs import define
 from cfd_node import pump as pump_module
 from cfd_node.clock import ShiftableClock
-from cfd_node.node import Level
 from cfd_node.pump import Pump
+from cfd_node.supervision import Level
 from cfd_store import Batch, MemoryStore, StoreUnavailable, VersionConflict
 
 from cfd_core import effects as f
@@ -217,10 +217,10 @@ async def test_a_maker_whose_disk_is_full_says_so_and_trades_again_later(
     assert (await world.phase(taker, key, p.SetupFailed)).reason
     assert key not in maker.engine.cfds
     health = maker.health()
-    assert (health["store"].level, health["store"].reason) == (Level.DEGRADED, "the disk is full")
+    assert (health["database"].level, health["database"].reason) == (Level.FAILED, "the disk is full")
     assert {health[name].level for name in ("chain", "wallet", "oracle", "network")} == {Level.RUNNING}
     failing.broken = False
-    await eventually(lambda: maker.health()["store"].level is Level.RUNNING)
+    await eventually(lambda: maker.health()["database"].level is Level.RUNNING)
     again = await world.take(taker, maker.peer_id, offer)
     for node in (maker, taker):
         await world.phase(node, again, p.LockPending)
@@ -234,14 +234,14 @@ async def test_news_that_could_not_be_stored_come_again(
     maker, taker = (maker := await world.maker()), await world.taker(maker)
     key = await world.set_up(maker, taker)
     failing = Failing.store_of(taker, monkeypatch)
-    monkeypatch.setattr(taker._poller, "_every", 0.02)
+    monkeypatch.setattr(taker._protocols.running.poller, "_every", 0.02)
     await world.control.mine()
     await world.phase(maker, key, p.Open)
     world.mature()
     await world.until(maker, lambda: bool(maker.engine.cfds[key].attestations))
     await eventually(lambda: "full" in taker.health()["oracle"].reason)
     assert isinstance(taker.engine.cfds[key].phase, p.LockPending)
-    assert taker.health()["store"].level is Level.DEGRADED
+    assert taker.health()["database"].level is Level.FAILED
     failing.broken = False
     await world.phase(taker, key, p.Open)
     await world.close(maker, taker, key)

@@ -109,7 +109,8 @@ async def test_who_waits_says_for_whom_and_why(stage: Stage) -> None:
     await stage.supervisor.until(lambda: "disk" in stage.health("b").reason)
     assert stage.health("b").level is Level.LOADING
     assert stage.health("b").reason == "waits for the a (failed: the disk is full)"
-    assert stage.health("c").reason.startswith("waits for the b (loading")
+    await stage.supervisor.until(lambda: stage.health("c").reason == stage.health("b").reason)
+    assert (stage.health("b").waits_for, stage.health("c").waits_for) == ("a", "b")
 
 
 def _fail(reason: str) -> None:

@@ -59,7 +59,9 @@ class Theatre:
             await stack.enter_async_context(self.oracle)
             self.maker = await stack.enter_async_context(self._node("maker", listen=Address("127.0.0.1", 0)))
             if self.maker.address is None:
-                raise DemoFailed("the maker cannot listen on loopback")
+                raise DemoFailed(
+                    f"the maker does not start: {self.maker.obstacle or self.maker.health()['network'].reason}"
+                )
             makers = ((self.maker.address, self.maker.peer_id),)
             self.taker = await stack.enter_async_context(self._node("taker", makers=makers))
             await self._fund(self.maker, Role.MAKER)

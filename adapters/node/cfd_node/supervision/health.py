@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cfd_core.values import Timestamp
 
@@ -37,13 +37,19 @@ class Health:
     """When it came to this level."""
     last_good: Timestamp | None
     """When it was last known to be running; None: not yet in this process."""
+    next_try: Timestamp | None = None
+    """When it is begun anew after it ended; None: it goes on trying, or need not."""
+    waits_for: str = ""
+    """The service whose coming up it waits for; empty: none."""
 
-    def moved(self, level: Level, reason: str, now: Timestamp) -> "Health":
+    def moved(
+        self, level: Level, reason: str, now: Timestamp, *, next_try: Timestamp | None = None, waits_for: str = ""
+    ) -> "Health":
         """The next value. A new reason alone does not start the time anew."""
         good = now if Level.RUNNING in (level, self.level) else self.last_good
         since = self.since if level is self.level else now
-        return Health(level, reason, since, good)
+        return Health(level, reason, since, good, next_try, waits_for)
 
     def at(self, now: Timestamp) -> "Health":
         """The same, seen later: what runs is good until now."""
-        return self.moved(self.level, self.reason, now)
+        return evolve(self, last_good=now) if self.level is Level.RUNNING else self

@@ -81,6 +81,7 @@ class Supervisor:
         """Begin to bring a service up; nothing happens if that is so already. `KeyError` for an unknown name."""
         kept = self._kept[name]
         if kept.keeper is None:
+            self._set(kept, Level.LOADING, "")
             kept.keeper = asyncio.create_task(self._keep(kept), name=f"keeper of {name}")
 
     async def stop(self, name: str) -> None:
@@ -123,16 +124,17 @@ class Supervisor:
             if reason is None:
                 continue
             failures = 1 if self._now() - begun >= self._backoff.healthy else failures + 1
-            self._set(kept, Level.FAILED, reason)
+            pause = self._backoff.pause(failures, self._jitter())
+            self._set(kept, Level.FAILED, reason, next_try=Timestamp(int(self._now() + pause)))
             log.warning("a service ended", service=kept.service.name, reason=reason, failures=failures)
-            await self._sleep(self._backoff.pause(failures, self._jitter()))
+            await self._sleep(pause)
 
     async def _needed(self, kept: _Kept) -> list[tuple[_Kept, int]]:
         """Wait for the services it needs: them, and which of their lives it will rest on."""
         needs = [self._kept[name] for name in kept.service.needs]
         self._set(kept, Level.LOADING, "")
-        while missing := _waits_for(needs):
-            self._set(kept, Level.LOADING, missing)
+        while missing := next((need for need in needs if not need.up), None):
+            self._set(kept, Level.LOADING, _waits_for(missing), waits_for=missing.service.name)
             await self._changed.wait()
         return [(need, need.life) for need in needs]
 
@@ -176,11 +178,14 @@ class Supervisor:
 
         return tell
 
-    def _set(self, kept: _Kept, level: Level, reason: str) -> None:
-        before, kept.health = kept.health, kept.health.moved(level, reason, self._now())
+    def _set(
+        self, kept: _Kept, level: Level, reason: str, *, next_try: Timestamp | None = None, waits_for: str = ""
+    ) -> None:
+        before = kept.health
+        kept.health = before.moved(level, reason, self._now(), next_try=next_try, waits_for=waits_for)
         if (before.level, before.reason) == (level, reason):
             return
-        log.info("a service changed", service=kept.service.name, level=level.value, reason=reason)
+        log.info("a service changed", service=kept.service.name, state=level.value, reason=reason)
         for listener in self._listeners:
             try:
                 listener(kept.service.name, kept.health)
@@ -201,10 +206,9 @@ def _check(service: Service, before: dict[str, _Kept]) -> None:
         raise ValueError(f"{service.name} needs {', '.join(unknown)}, which must come before it")
 
 
-def _waits_for(needs: list[_Kept]) -> str:
-    missing = next((need for need in needs if not need.up), None)
-    if missing is None:
-        return ""
+def _waits_for(missing: _Kept) -> str:
+    if missing.health.waits_for:
+        return missing.health.reason  # what all of them wait for
     why = f": {missing.health.reason}" if missing.health.reason else ""
     how = "stopping" if missing.leaving and missing.alive else f"{missing.health.level.value}{why}"
     return f"waits for the {missing.service.name} ({how})"
