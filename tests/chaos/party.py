@@ -14,7 +14,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from attrs import asdict, define
 from cfd_network import Address, Backoff
 from cfd_node.logs import configure_logs
 from cfd_node.node import Node, NodeConfig
+from cfd_node.pump import Pump
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
@@ -90,18 +91,19 @@ class Party:
         self.node = Node(_config(told), self.clock)
         self._watch_storing()
         self.node.keep_from = self._before_effect
-        for link in self.node._links.values():
-            link._backoff = QUICK
+        for link in self.node.links:
+            link.backoff = QUICK
 
     def _watch_storing(self) -> None:
-        keep: Callable[[Sequence[Recorded]], None] = self.node.pump._keep
+        """The node has this process for itself, so this reaches the pumps of all its lives."""
+        keep = Pump._keep
 
-        def kept(events: Sequence[Recorded]) -> None:
+        def kept(pump: Pump, events: Sequence[Recorded]) -> None:
             self.killer.pass_by("storing")
-            keep(events)
+            keep(pump, events)
             self.killer.pass_by("stored")
 
-        self.node.pump._keep = kept  # type: ignore[method-assign]
+        setattr(Pump, "_keep", kept)  # noqa: B010 - the type of a method cannot be spelled
 
     def _before_effect(self, _effect: Effect) -> bool:
         self.killer.pass_by("acting")

@@ -103,13 +103,13 @@ class Node:
         self._levels: dict[str, Level] = {}
         self._jobs = JobRunner()
         self._make_services()
-        links = [
+        self.links = tuple(
             MakerService(self._network, address, peer, jitter=jitter, now=clock.now) for address, peer in config.makers
-        ]
+        )
         limits = config.clock_limits or ClockLimits.of(config.network)
         services: list[Service] = [*first, self._folder, self._database, self._chain, self._wallet, self._oracle]
         services += [ClockService(clock.now, lambda: self.block_time, limits), self._protocols, self._network]
-        self.supervisor = Supervisor([*services, *links, *last], now=clock.now, jitter=jitter, sleep=sleep)
+        self.supervisor = Supervisor([*services, *self.links, *last], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)
 
     def _make_services(self) -> None:

@@ -76,6 +76,7 @@ class MakerService:
     ) -> None:
         self.name = f"maker {peer}"
         self.address, self.peer = address, peer
+        self.backoff = PATIENT
         self._network, self._jitter, self._now = network, jitter, now
 
     async def run(self, tell: Tell) -> None:
@@ -85,7 +86,7 @@ class MakerService:
             self.peer,
             random=self._jitter,
             clock=self._now,
-            backoff=PATIENT,
+            backoff=self.backoff,
             on_change=lambda health: tell(*_level(health)),
         )
         try:
