@@ -144,6 +144,12 @@ def test_the_last_sat_is_still_paid() -> None:
     assert curve.with_fees(19_900).long_payout(1_999) == 0
 
 
+@pytest.mark.parametrize("derived", ["long_margin", "short_margin", "unclamped"])
+def test_margins_follow_from_the_terms_and_cannot_be_given(derived: str) -> None:
+    with pytest.raises(TypeError):
+        PayoutCurve(INVERSE_BTC_USD, 54_000, 3_500, 5, 1, **{derived: C1.long_margin})
+
+
 def test_a_settlement_price_is_not_negative() -> None:
     with pytest.raises(RuleViolation):
         C1.long_payout(-1)

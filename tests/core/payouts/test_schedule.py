@@ -49,6 +49,9 @@ def test_how_many_cets_the_canonical_contract_needs(tolerance: str, count: int) 
     assert len(schedule) == len(schedule.entries) == count
     assert schedule.worst_error <= Fraction(tolerance)
     check_partition(schedule)
+    over = [entry.long - C1.long_payout(entry.prefix.start(20)) for entry in schedule]
+    under = [C1.long_payout(entry.prefix.end(20)) - entry.long for entry in schedule]
+    assert schedule.worst_error == max(over + under) / C1.pool
 
 
 @pytest.mark.slow
