@@ -191,7 +191,8 @@ def _told(cfd: Cfd, running: bool) -> dict[str, Any]:
         "expiry": cfd.expiry,
         "event": cfd.settlement.event_id if held is not None else "",
         "number": held.live.number if held is not None else -1,
-        "between": held is not None and (held.next is not None or held.old is not None),
+        # a prepared revision that stays behind is no trouble: it is settleable, and the next rollover takes its place
+        "between": held is not None and held.old is not None,
         "running": running,
         "signed close": held is not None and held.close is not None,
         "kind": phase.kind.value if isinstance(phase, p.Closed) else "",
