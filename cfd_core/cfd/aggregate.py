@@ -1,5 +1,7 @@
 """The aggregate: one CFD as its events have made it."""
 
+from decimal import Decimal
+
 from attrs import field, frozen
 
 from cfd_core.cfd.events import CloseReason, ExitKind
@@ -44,6 +46,11 @@ class Held:
     close: AgreedClose | None = None
     cancel: bytes = field(repr=False, default=b"")
     """Our latest transaction that spends an input of the lock back to us; empty while there is none."""
+
+    @property
+    def rolling(self) -> bool:
+        """A rollover has passed a point of no return and is not complete: we lack a message of the counterparty's."""
+        return self.next is not None or self.old is not None
 
     def settleable(self, number: int) -> Settleable | None:
         """The unrevoked revision of this number."""
@@ -105,6 +112,10 @@ class Cfd:
     exits: tuple[ReadyExit, ...] = ()
     """The newest for each revision and kind is what we broadcast."""
     bump: Bump | None = None
+    quoted: Decimal | None = None
+    """Maker: the funding rate that we signed exits for, of the revision after the live one; we stand by it."""
+    rollover_trouble: str = ""
+    """Why the last rollover that we proposed came to nothing; empty when it did not."""
     close_reason: CloseReason | None = None
     """Why we force-closed, if we did."""
     version: int

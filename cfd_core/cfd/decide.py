@@ -130,6 +130,8 @@ def take_commit_signature(cfd: Cfd, number: int, signature: bytes) -> tuple[e.Cf
     held = cfd.held
     if held is None or number <= held.live.number or not isinstance(cfd.phase, p.LockPending | p.Open):
         return ()
+    if held.next is None and number == held.live.number + 1:
+        return ()  # of a run that ended before we signed: they have to propose it again
     if held.next is None or held.next.dlc.number != number:
         raise PeerViolation("a commit signature for a revision that we did not prepare")
     check_commit(held.next.dlc.draft, cfd.role, signature)

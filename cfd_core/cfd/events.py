@@ -3,6 +3,7 @@
 Their stored names are literals in `cfd_core.serial.stored`; the classes here may be renamed, the literals may not.
 """
 
+from decimal import Decimal
 from enum import Enum
 
 from attrs import field, frozen
@@ -156,6 +157,21 @@ class RevisionRevoked:
 
     number: int
     secret: bytes = field(repr=False)
+
+
+@frozen
+class RolloverQuoted:
+    """Maker: our exits of the next revision may leave at this funding rate, which we stand by until it is replaced."""
+
+    funding_rate: Decimal
+
+
+@frozen
+class RolloverFailed:
+    """A rollover that we proposed came to nothing; kept once per reason."""
+
+    reason: str
+    at: Timestamp
 
 
 # --- closing -------------------------------------------------------------------------------------------------------
@@ -313,6 +329,8 @@ CfdEvent = (
     | RolloverPrepared
     | RolloverSigned
     | RevisionRevoked
+    | RolloverQuoted
+    | RolloverFailed
     | CloseSigned
     | ForceCloseStarted
     | CommitSeen

@@ -46,6 +46,10 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
             return replace(cfd, held=replace(held_of(cfd), lock=lock), phase=phase)
         case e.CancelSigned(cancel):
             return replace(cfd, held=replace(held_of(cfd), cancel=cancel))
+        case e.RolloverQuoted(funding_rate):
+            return replace(cfd, quoted=funding_rate)
+        case e.RolloverFailed(reason, _):
+            return replace(cfd, rollover_trouble=reason)
         case e.RolloverPrepared():
             return replace(cfd, held=replace(held_of(cfd), next=_prepared(cfd, event)))
         case e.RolloverSigned(their_commit):
@@ -187,7 +191,7 @@ def _rolled(cfd: Cfd, their_commit: bytes) -> Cfd:
         their_commit=their_commit,
     )
     rolled = replace(held, live=live, old=held.live, next=None)
-    return replace(cfd, held=rolled, announcements=live.draft.announcements)
+    return replace(cfd, held=rolled, announcements=live.draft.announcements, quoted=None, rollover_trouble="")
 
 
 def _revoked(held: Held, event: e.RevisionRevoked) -> Held:

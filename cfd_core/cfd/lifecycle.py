@@ -41,6 +41,8 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
 FACTS: Final[dict[type, tuple[type, ...]]] = {
     e.LockCompleted: HELD,
     e.CancelSigned: (p.LockSignedUnseen, p.LockConflict),
+    e.RolloverQuoted: (p.Open,),
+    e.RolloverFailed: (p.Open,),
     e.RolloverPrepared: (p.Open,),
     # later, our secret of the old revision would leave while a commit of it is on its way
     e.RolloverSigned: _LOCKED,

@@ -174,9 +174,11 @@ def _deadline(cfd: Cfd, tip: int, deadlines: Deadlines) -> Deadline | None:
 def _warning(cfd: Cfd, now: Timestamp) -> str:
     if cfd.equivocations:
         return "the oracle signed two different prices for one event"
-    left = cfd.expiry - now
-    if isinstance(cfd.phase, p.Open) and not cfd.attestations:
-        for hours in WARN_HOURS:
-            if 0 < left <= hours * HOUR:
-                return f"expires in less than {hours} h and is not rolled over"
-    return ""
+    if not isinstance(cfd.phase, p.Open) or cfd.attestations:
+        return ""
+    trouble = f"the last rollover failed: {cfd.rollover_trouble}" if cfd.rollover_trouble else ""
+    for hours in WARN_HOURS:
+        if 0 < cfd.expiry - now <= hours * HOUR:
+            late = f"expires in less than {hours} h and is not rolled over"
+            return f"{late}; {trouble}" if trouble else late
+    return trouble

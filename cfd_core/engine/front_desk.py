@@ -20,7 +20,7 @@ from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
-from cfd_core.engine import life, opening, reception, rolling, runs, settling
+from cfd_core.engine import life, opening, punctual, reception, resuming, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.turn import State, Turn, fold_node, named
@@ -93,11 +93,14 @@ class Engine(State):
         """When `TimerFired` is due next."""
         policy = self.settings.policy
         times = [run.deadline for run in self.runs.values()]
+        soon = Timestamp(self.clock + 1)
+        times += [max(resuming.next_ask(peer, tries, policy), soon) for peer, tries in self.resume_tries.items()]
+        busy = {run.cfd_id for run in self.runs.values() if run.state is not None}
         for key, cfd in self.cfds.items():
             if not cfd.ended:
                 times += life.deadlines(cfd, policy, self.clock)
-                rollover = rolling.next_try(cfd, policy, self.rollover_tries.get(key))
-                times += [max(rollover, Timestamp(self.clock + 1))] if rollover is not None else []
+                rollover = punctual.next_try(cfd, policy, self.rollover_tries.get(key))
+                times += [max(rollover, soon)] if rollover is not None and key not in busy else []
         return min(times, default=None)
 
 
@@ -136,12 +139,13 @@ def _dispatch_input(turn: Turn, happened: i.Input) -> None:
     match happened:
         case i.NodeStarted():
             life.drop_lost_setups(turn)
+            resuming.node_started(turn)
         case i.TimerFired():
             life.timer_fired(turn)
         case i.StreamOpened():
             reception.stream_opened(turn, happened)
         case i.PeerConnected():
-            rolling.peer_connected(turn, happened)
+            resuming.peer_connected(turn, happened)
         case i.MessageReceived(run, message):
             reception.message(turn, run, message)
         case i.MessageUndecodable(run, reason):

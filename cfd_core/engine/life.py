@@ -12,7 +12,7 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction
 from cfd_core.contract.witness import check_witness
-from cfd_core.engine import rolling, runs
+from cfd_core.engine import punctual, resuming, runs
 from cfd_core.engine.settings import Policy
 from cfd_core.engine.turn import Turn
 from cfd_core.errors import DecodeError, PeerViolation
@@ -62,7 +62,8 @@ def timer_fired(turn: Turn) -> None:
     for key, _ in _held(turn):
         turn.record(key)
         turn.effects.extend(x for x in turn.owed(turn.cfds[key]) if isinstance(x, f.SignCancel))
-    rolling.try_due(turn)
+    resuming.ask_due(turn)
+    punctual.try_due(turn)
 
 
 def _held(turn: Turn) -> Iterable[tuple[CfdId, Cfd]]:

@@ -57,6 +57,8 @@ def events_of(outcome: Any, now: Timestamp) -> tuple[e.CfdEvent, ...]:
             return (e.ContractSetupFailed(reason),)
         case setup_machine.SetupRejected(reason):
             return (e.OrderRejected(reason),)
+        case rollover_machine.Quoted(funding_rate):
+            return (e.RolloverQuoted(funding_rate),)
         case rollover_machine.Prepared(dlc, _, own_commit):
             return (
                 e.RolloverPrepared(

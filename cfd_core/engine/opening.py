@@ -32,7 +32,8 @@ def take(turn: Turn, command: c.TakeOffer) -> None:
         raise RuleViolation("this entropy was used before")
     cfd = _place(turn, key, Role.TAKER, command.maker, offer, terms)
     order = messages.Order(key, offer.id, command.position, command.quantity, command.leverage)
-    run = runs.open_run(turn, RunId(f"setup:{key}"), command.maker, messages.PROTOCOL, command.entropy, key)
+    run_id, protocol = RunId(f"setup:{key}"), messages.PROTOCOL
+    run = runs.open_run(turn, run_id, command.maker, protocol, command.entropy, cfd_id=key, ours=True)
     opening = f.OpenStream(run.id, run.peer, messages.PROTOCOL)
     runs.follow(turn, run, machine.start_taker(_setup(turn, run, cfd), order, opening))
 

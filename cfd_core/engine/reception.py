@@ -2,7 +2,7 @@
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
-from cfd_core.engine import opening, rolling, runs, settling
+from cfd_core.engine import opening, resuming, rolling, runs, settling
 from cfd_core.engine.machines import PROTOCOLS, RESUME
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import RuleViolation
@@ -22,7 +22,7 @@ def stream_opened(turn: Turn, opened: i.StreamOpened) -> None:
     if not known or busy >= turn.policy.max_runs_per_peer:
         turn.effects.append(f.CloseStream(opened.run))
         return
-    runs.open_run(turn, opened.run, opened.peer, opened.protocol, opened.entropy)
+    runs.open_run(turn, opened.run, opened.peer, opened.protocol, opened.entropy, ours=False)
 
 
 def message(turn: Turn, key: RunId, received: i.Message) -> None:
@@ -31,7 +31,7 @@ def message(turn: Turn, key: RunId, received: i.Message) -> None:
     if run is None:
         return  # the run has ended; what is still on the wire has no addressee
     if run.protocol == RESUME:
-        rolling.resumed(turn, run, received)
+        resuming.resumed(turn, run, received)
     elif run.state is None:
         _first(turn, run, received)
     elif received.cfd_id != run.cfd_id:

@@ -1,20 +1,18 @@
-"""Rollovers: whose turn it is, on which terms, and what is sent again on a new connection."""
+"""Rollovers: whose turn it is, and on which terms."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
 from attrs import evolve
 
 from cfd_core import effects as f
-from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import decide
-from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
 from cfd_core.crypto import secp
 from cfd_core.engine import runs
 from cfd_core.engine.settings import Policy
+from cfd_core.engine.tries import Tries
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import CfdError, PeerViolation, RuleViolation
 from cfd_core.oracle import hourly_event_id, read_price_event
@@ -22,7 +20,7 @@ from cfd_core.payouts import rollover_hours
 from cfd_core.protocols.rollover import machine
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.protocols.rollover import states as s
-from cfd_core.values import HOUR, CfdId, EventId, Role, RunId, Secret, Timestamp
+from cfd_core.values import HOUR, EventId, Position, Role, RunId, Timestamp
 
 CONTRACT_TERM: Final = 24 * HOUR
 CLOCK_SKEW: Final = 120
@@ -39,10 +37,18 @@ def roll_over(turn: Turn, command: c.RollOver) -> None:
     if runs.of_cfd(turn, cfd.id) is not None:
         raise RuleViolation("a protocol for this CFD is in flight")
     terms = _own_terms(turn, cfd, held)
+    tried(turn, cfd)
     key = runs.fresh(turn, f"rollover:{cfd.id}:{held.live.number}")
-    run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, command.entropy, cfd.id)
+    run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, command.entropy, cfd_id=cfd.id, ours=True)
     opening = f.OpenStream(run.id, run.peer, m.PROTOCOL)
     runs.follow(turn, run, machine.start_proposer(_rollover(turn, run, cfd, held), terms, opening))
+
+
+def tried(turn: Turn, cfd: Cfd) -> None:
+    """Count one more try; until it succeeds, the next one by itself comes later."""
+    tries = turn.rollover_tries.get(cfd.id)
+    fresh = tries is None or tries.at < cfd.expiry - turn.policy.rollover_from
+    turn.rollover_tries[cfd.id] = Tries(turn.now) if tries is None or fresh else tries.again(turn.now)
 
 
 def _own_terms(turn: Turn, cfd: Cfd, held: Held) -> m.Terms:
@@ -96,6 +102,7 @@ def _rollover(turn: Turn, run: Run, cfd: Cfd, held: Held) -> s.Rollover:
         keys=turn.keys(cfd.id, held.live.number + 1),
         aux=secp.tagged_hash("cfd/rollover-aux", run.entropy),
         pinned=s.Pinned(held.next.dlc.draft.fingerprint, held.next.own_commit) if held.next is not None else None,
+        quoted=cfd.quoted,
     )
 
 
@@ -105,12 +112,12 @@ def _rollover(turn: Turn, run: Run, cfd: Cfd, held: Held) -> s.Rollover:
 def proposed(turn: Turn, run: Run, message: m.Propose) -> None:
     """The counterparty wants to roll over: hold its terms against the oracle's calendar and our limits."""
     try:
-        cfd = _with_peer(turn, run, message.cfd_id)
+        cfd = runs.with_peer(turn, run, message.cfd_id)
         held = decide.check_can_roll_over(cfd)
-        if runs.of_cfd(turn, cfd.id) is not None:
-            raise PeerViolation("another protocol for this CFD is in flight")
-        run = turn.runs[run.id] = evolve(run, cfd_id=cfd.id)
+        run = evolve(run, cfd_id=cfd.id)
         step = machine.start_accepter(_rollover(turn, run, cfd, held), message)
+        runs.make_way(turn, run, cfd)
+        turn.runs[run.id] = run
     except CfdError as error:
         runs.refuse(turn, run, message.cfd_id, str(error))
         return
@@ -125,7 +132,7 @@ def decide_terms(turn: Turn, key: RunId) -> None:
         return
     cfd = turn.cfds[run.cfd_id]
     try:
-        terms = _judged(turn, cfd, run.state.terms)
+        terms = _judged(turn, cfd, _priced(turn, cfd, run.state))
     except CfdError as error:
         runs.answer_run(turn, run, s.TermsRefused(str(error)))
     else:
@@ -133,21 +140,46 @@ def decide_terms(turn: Turn, key: RunId) -> None:
         fetch_events(turn, key)
 
 
+def _priced(turn: Turn, cfd: Cfd, state: s.AwaitingDecision | s.CheckingAnswer) -> m.Terms:
+    """A proposal as a maker answers it: at its rate of now, or at the one that it signed for if the taker asks that.
+
+    A taker that has signed the new commit can come to terms on nothing else.
+    """
+    terms = state.terms
+    if cfd.role is Role.TAKER or isinstance(state, s.CheckingAnswer) or terms.funding_rate == cfd.quoted:
+        return terms
+    return evolve(terms, funding_rate=_rate(turn, cfd))
+
+
 def _judged(turn: Turn, cfd: Cfd, terms: m.Terms) -> m.Terms:
-    """The terms as we accept them; `PeerViolation` says what is wrong with them."""
-    held = cfd.held
-    if cfd.role is Role.MAKER:
-        terms = evolve(terms, funding_rate=_rate(turn, cfd))
-    if held is not None and held.next is not None:
-        pinned = _own_terms(turn, cfd, held)
-        if evolve(terms, funding_rate=pinned.funding_rate) != pinned:
-            raise PeerViolation("an earlier rollover to other terms is not complete")
-        terms = pinned
-    else:
-        _check_calendar(turn, cfd, terms)
-    if abs(terms.funding_rate) > turn.policy.max_funding_rate:
-        raise PeerViolation(f"a funding rate of {terms.funding_rate} a day is over our limit")
+    """The terms, if we accept them; `PeerViolation` says what is wrong with them."""
+    if cfd.held is not None and cfd.held.next is not None:
+        pinned = _own_terms(turn, cfd, cfd.held)
+        if terms != pinned:
+            raise PeerViolation(_not_the_same(pinned, terms))
+        return terms
+    _check_calendar(turn, cfd, terms)
+    if terms.funding_rate != cfd.quoted:
+        _check_limits(turn.policy, cfd, terms)
     return terms
+
+
+def _not_the_same(pinned: m.Terms, terms: m.Terms) -> str:
+    unfinished = f"a rollover to {pinned.settlement} at {pinned.funding_rate} a day is signed and not complete"
+    if evolve(terms, funding_rate=pinned.funding_rate) == pinned:
+        return f"{unfinished}: it cannot go on at {terms.funding_rate} a day"
+    return f"{unfinished}: it cannot go on to other terms"
+
+
+def _check_limits(policy: Policy, cfd: Cfd, terms: m.Terms) -> None:
+    if abs(terms.funding_rate) > policy.max_funding_rate:
+        raise PeerViolation(
+            f"a funding rate of {terms.funding_rate} a day is over our limit of {policy.max_funding_rate}"
+        )
+    funding = cfd.terms.funding_of(terms.funding_rate, terms.hours)
+    cost = funding if cfd.position is Position.LONG else -funding
+    if policy.max_rollover_cost is not None and cost > policy.max_rollover_cost:
+        raise PeerViolation(f"the rollover costs us {cost} sats, over our limit of {policy.max_rollover_cost}")
 
 
 def _check_calendar(turn: Turn, cfd: Cfd, terms: m.Terms) -> None:
@@ -189,97 +221,3 @@ def announced(turn: Turn) -> None:
     """An announcement came in: some run may have waited for it."""
     for key in list(turn.runs):
         fetch_events(turn, key)
-
-
-# --- resuming ------------------------------------------------------------------------------------------------------
-
-
-def peer_connected(turn: Turn, peer: i.PeerConnected) -> None:
-    """Send the peer again what it may lack; any number of times, in any order."""
-    owed = [message for cfd in turn.cfds.values() if cfd.peer == peer.peer for message in _unheard(turn, cfd)]
-    if not owed:
-        return
-    key = runs.fresh(turn, f"resume:{peer.peer}")
-    runs.open_run(turn, key, peer.peer, m.RESUME_PROTOCOL, peer.entropy)
-    turn.effects.append(f.OpenStream(key, peer.peer, m.RESUME_PROTOCOL))
-    turn.effects.extend(f.SendMessage(key, message) for message in owed)
-
-
-def _unheard(turn: Turn, cfd: Cfd) -> Iterator[i.Message]:
-    held = cfd.held
-    if held is None or cfd.ended or isinstance(cfd.phase, p.COMMITTED):
-        return
-    if held.next is not None:
-        yield m.CommitSignature(cfd.id, held.next.dlc.number, held.next.own_commit)
-    if held.old is not None:
-        yield m.CommitSignature(cfd.id, held.live.number, held.live.own_commit)
-    yield from _revocations(turn, cfd, held)
-
-
-def _revocations(turn: Turn, cfd: Cfd, held: Held) -> Iterator[m.Revocation]:
-    """Ours of the revision before the live one; a maker's only after the taker's."""
-    if held.live.number > 0 and (cfd.role is Role.TAKER or held.old is None):
-        number = held.live.number - 1
-        yield m.Revocation(cfd.id, number, turn.keys(cfd.id, number).revocation.reveal())
-
-
-def resumed(turn: Turn, run: Run, message: i.Message) -> None:
-    """A message on a resume stream: check it against the CFD, and answer with what it makes due."""
-    try:
-        cfd = _with_peer(turn, run, message.cfd_id)
-        if runs.of_cfd(turn, cfd.id) is not None:
-            return  # a live run speaks about it: it will come to the same
-        match message:
-            case m.CommitSignature(key, number, signature):
-                events = decide.take_commit_signature(cfd, number, signature)
-            case m.Revocation(key, number, secret):
-                events = decide.take_revocation(cfd, number, Secret(secret))
-            case _:
-                raise PeerViolation("only commit signatures and revocations are sent again")
-    except CfdError:
-        turn.effects.append(f.CloseStream(run.id))
-        turn.runs.pop(run.id, None)
-        return
-    if events:
-        turn.record(key, *events)
-        held = turn.cfds[key].held
-        if held is not None:
-            answers = _revocations(turn, turn.cfds[key], held)
-            turn.effects.extend(f.SendMessage(run.id, answer) for answer in answers)
-
-
-def _with_peer(turn: Turn, run: Run, key: CfdId) -> Cfd:
-    cfd = turn.cfds.get(key)
-    if cfd is None or cfd.peer != run.peer:
-        raise PeerViolation("there is no such CFD with you")
-    return cfd
-
-
-# --- by itself -----------------------------------------------------------------------------------------------------
-
-
-def next_try(cfd: Cfd, policy: Policy, tried: Timestamp | None) -> Timestamp | None:
-    """When an automatic rollover is due: just after an hour, spread out, and again some time after a failure."""
-    if not policy.auto_rollover or cfd.role is not Role.TAKER or not isinstance(cfd.phase, p.Open):
-        return None
-    if cfd.held is None or cfd.held.close is not None or decide.is_due(cfd, cfd.held):
-        return None
-    first = max(cfd.expiry - policy.rollover_from, cfd.opened_at)
-    hour = -(-first // HOUR) * HOUR
-    if tried is not None and tried >= hour:
-        return Timestamp(tried + policy.rollover_retry)
-    return Timestamp(hour + int(cfd.id[:4], 16) % 120)
-
-
-def try_due(turn: Turn) -> None:
-    """Roll over what is due by itself; a refusal is tried again later."""
-    for key, cfd in list(turn.cfds.items()):
-        due = next_try(cfd, turn.policy, turn.rollover_tries.get(key))
-        if due is None or turn.now < due:
-            continue
-        turn.rollover_tries[key] = turn.now
-        entropy = secp.tagged_hash("cfd/auto-rollover", f"{key}:{turn.now}".encode())
-        try:
-            roll_over(turn, c.RollOver(key, entropy))
-        except CfdError:
-            continue

@@ -6,18 +6,34 @@ from attrs import evolve
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
+from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
+from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.lifecycle import legal
 from cfd_core.engine.machines import PROTOCOLS, RESUME, Protocol, events_of, packed_of
+from cfd_core.engine.tries import Tries
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
-from cfd_core.values import CfdId, PeerId, RunId, Timestamp
+from cfd_core.inputs import for_people
+from cfd_core.protocols.rollover import states as rollover_states
+from cfd_core.protocols.settlement import messages as settlement_messages
+from cfd_core.values import CfdId, PeerId, Role, RunId, Timestamp
 
 
-def open_run(turn: Turn, key: RunId, peer: PeerId, protocol: str, entropy: bytes, cfd_id: CfdId | None = None) -> Run:
+def open_run(
+    turn: Turn, key: RunId, peer: PeerId, protocol: str, entropy: bytes, *, cfd_id: CfdId | None = None, ours: bool
+) -> Run:
     if len(entropy) != 32:
         raise RuleViolation("a run needs 32 bytes of entropy")
-    run = Run(id=key, peer=peer, protocol=protocol, cfd_id=cfd_id, deadline=next_deadline(turn), entropy=entropy)
+    run = Run(
+        id=key,
+        peer=peer,
+        protocol=protocol,
+        cfd_id=cfd_id,
+        ours=ours,
+        deadline=next_deadline(turn),
+        entropy=entropy,
+    )
     turn.runs[key] = run
     return run
 
@@ -39,6 +55,14 @@ def waiting(turn: Turn, key: CfdId, what: str) -> Run:
     if run is None:
         raise RuleViolation(f"no {what} of CFD {key} waits for a decision")
     return run
+
+
+def with_peer(turn: Turn, run: Run, key: CfdId) -> Cfd:
+    """The CFD that a run's peer speaks about; `PeerViolation` if it is not one with that peer."""
+    cfd = turn.cfds.get(key)
+    if cfd is None or cfd.peer != run.peer:
+        raise PeerViolation("there is no such CFD with you")
+    return cfd
 
 
 def next_deadline(turn: Turn) -> Timestamp:
@@ -112,12 +136,52 @@ def follow(turn: Turn, run: Run, step: Any) -> None:
     turn.effects.extend(step.effects)
     if isinstance(step.state, parts(run).states.ENDED):
         turn.runs.pop(run.id, None)
+        _ended(turn, run, step.state)
         return
     current = evolve(run, state=step.state, deadline=next_deadline(turn))
     turn.runs[run.id] = current
     if current.queue and not busy(current):
         turn.runs[run.id] = evolve(current, queue=current.queue[1:])
         advance(turn, turn.runs[run.id], current.queue[0])
+
+
+def _ended(turn: Turn, run: Run, state: Any) -> None:
+    """What is left open is taken up again later; a rollover of ours that failed is told to the user."""
+    cfd = turn.cfds[run.cfd_id] if run.cfd_id is not None else None
+    if cfd is None or cfd.held is None:
+        return
+    if isinstance(state, rollover_states.Failed) and run.ours:
+        note_rollover_failure(turn, cfd.id, state.reason)
+    if cfd.held.rolling:
+        turn.resume_tries.setdefault(cfd.peer, Tries(turn.now))
+
+
+def note_rollover_failure(turn: Turn, key: CfdId, reason: str) -> None:
+    """Keep why the position is not rolled over, once: the same again is no news."""
+    cfd, failed = turn.cfds[key], e.RolloverFailed(for_people(reason), turn.now)
+    if legal(cfd.phase, failed) and cfd.rollover_trouble != failed.reason:
+        turn.record(key, failed)
+
+
+def make_way(turn: Turn, run: Run, cfd: Cfd) -> None:
+    """One protocol for a CFD at a time. When both sides propose at once, both let the same proposal go on.
+
+    A settlement goes before a rollover, and otherwise the taker's proposal before the maker's. Ours gives way only
+    while nothing but the proposal itself has left.
+    """
+    ours = of_cfd(turn, cfd.id)
+    if ours is None:
+        return
+    if not ours.ours or not isinstance(ours.state, parts(ours).states.AwaitingAnswer):
+        raise PeerViolation("another protocol for this CFD is in flight")
+    if _rank(run.protocol, cfd.role.other) < _rank(ours.protocol, cfd.role):
+        raise PeerViolation("our own proposal is on its way, and goes first")
+    turn.effects.append(f.CloseStream(ours.id))
+    del turn.runs[ours.id]
+
+
+def _rank(protocol: str, proposer: Role) -> tuple[bool, bool]:
+    return protocol == settlement_messages.PROTOCOL, proposer is Role.TAKER
 
 
 def _overtaken(turn: Turn, key: CfdId, step: Any) -> bool:

@@ -21,12 +21,22 @@ class Policy:
     """Seconds between taking an offer (or rolling over) and its expiry."""
     max_fee_rate: FeeRate = FeeRate(500)
     max_funding_rate: Decimal = Decimal("0.01")
-    """Taker: the most that a rollover may cost or bring per 24 h."""
+    """The most that a rollover may cost or bring per 24 h, whoever proposes it."""
+    max_rollover_cost: Sats | None = None
+    """The most of our sats that one rollover may cost, whoever proposes it; None: only the rate counts."""
     auto_rollover: bool = False
     """Taker: roll over by itself, just after each hour from `rollover_from` before expiry."""
     rollover_from: int = 23 * HOUR
+    rollover_spread: int = 900
+    """Seconds after the hour over which the CFDs' automatic rollovers are spread: a maker may have thousands."""
     rollover_retry: int = 300
-    """Seconds until a rollover that failed is tried again."""
+    """Seconds until a rollover that failed is tried again by itself; doubled with each further failure..."""
+    rollover_retry_most: int = 1800
+    """...up to this."""
+    resume_retry: int = 10
+    """Seconds after which a peer is asked again for what it owes of a rollover; doubled each time..."""
+    resume_retry_most: int = 1 * HOUR
+    """...up to this."""
     step_seconds: int = 60
     """How long either side may take for one step of a protocol."""
     max_runs_per_peer: int = 16

@@ -26,7 +26,7 @@ def propose(turn: Turn, command: c.ProposeSettlement) -> None:
     if runs.of_cfd(turn, cfd.id) is not None:
         raise RuleViolation("a protocol for this CFD is in flight")
     key = runs.fresh(turn, f"settle:{cfd.id}")
-    run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, bytes(32), cfd.id)
+    run = runs.open_run(turn, key, cfd.peer, m.PROTOCOL, bytes(32), cfd_id=cfd.id, ours=True)
     opening = f.OpenStream(run.id, run.peer, m.PROTOCOL)
     runs.follow(turn, run, machine.start_proposer(_settlement(turn, run, cfd, held, at), opening))
 
@@ -38,10 +38,10 @@ def proposed(turn: Turn, run: Run, message: m.Propose) -> None:
         if cfd is None or cfd.peer != run.peer:
             raise PeerViolation("there is no such CFD with you")
         held = decide.check_can_close(cfd, message.price)
-        if runs.of_cfd(turn, cfd.id) is not None:
-            raise PeerViolation("another protocol for this CFD is in flight")
-        run = turn.runs[run.id] = evolve(run, cfd_id=cfd.id)
+        run = evolve(run, cfd_id=cfd.id)
         step = machine.start_accepter(_settlement(turn, run, cfd, held, message.price), message)
+        runs.make_way(turn, run, cfd)
+        turn.runs[run.id] = run
     except CfdError as error:
         runs.refuse(turn, run, message.cfd_id, str(error))
         return

@@ -17,6 +17,7 @@ from cfd_core.cfd.owed import Now, owed
 from cfd_core.cfd.react import Circumstances, react
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.engine.settings import Settings
+from cfd_core.engine.tries import Tries
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import Announcement
 from cfd_core.values import CfdId, EventId, OfferId, PeerId, RunId, Timestamp
@@ -36,10 +37,14 @@ class Run:
     state: Any = None
     """The machine's phase; None until the first message has come in."""
     cfd_id: CfdId | None = None
+    ours: bool = False
+    """We opened its stream."""
     deadline: Timestamp
     entropy: bytes = field(repr=False)
     queue: tuple[i.Message, ...] = ()
     """Messages that came while the run waited for our own side."""
+    answered: frozenset[CfdId] = frozenset()
+    """CFDs that a resume of the peer was answered about: once is enough."""
 
 
 @frozen(kw_only=True)
@@ -58,8 +63,10 @@ class State:
     """Other makers' offers."""
     announcements: Mapping[EventId, Announcement] = field(factory=dict)
     runs: Mapping[RunId, Run] = field(factory=dict)
-    rollover_tries: Mapping[CfdId, Timestamp] = field(factory=dict)
-    """When an automatic rollover was last tried."""
+    rollover_tries: Mapping[CfdId, Tries] = field(factory=dict)
+    """Rollovers that we proposed."""
+    resume_tries: Mapping[PeerId, Tries] = field(factory=dict)
+    """Peers that may owe us a message of a rollover."""
     runs_begun: int = 0
     """In this process, by us."""
     tip: int = 0
@@ -96,6 +103,7 @@ class Turn:
         self.announcements = dict(state.announcements)
         self.runs = dict(state.runs)
         self.rollover_tries = dict(state.rollover_tries)
+        self.resume_tries = dict(state.resume_tries)
         self.runs_begun = state.runs_begun
         self.tip = state.tip
         self.clock = now
@@ -105,7 +113,7 @@ class Turn:
     def changes(self) -> dict[str, Any]:
         """The fields of `State` as this turn leaves them."""
         names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "runs", "rollover_tries")
-        return {name: getattr(self, name) for name in (*names, "runs_begun", "tip", "clock")}
+        return {name: getattr(self, name) for name in (*names, "resume_tries", "runs_begun", "tip", "clock")}
 
     # --- recording -----------------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.RolloverPrepared: ("rollover-prepared", 1),
     e.RolloverSigned: ("rollover-signed", 1),
     e.RevisionRevoked: ("revision-revoked", 1),
+    e.RolloverQuoted: ("rollover-quoted", 1),
+    e.RolloverFailed: ("rollover-failed", 1),
     e.CloseSigned: ("close-signed", 1),
     e.ForceCloseStarted: ("force-close-started", 1),
     e.CommitSeen: ("commit-seen", 1),

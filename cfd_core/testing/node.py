@@ -12,7 +12,8 @@ from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Event, Recorded
-from cfd_core.engine import NODE_STREAM, Engine, Settings
+from cfd_core.engine import NODE_STREAM, Engine, Run, Settings
+from cfd_core.engine.machines import RESUME
 from cfd_core.errors import RuleViolation
 from cfd_core.serial import stored
 from cfd_core.serial.records import StoredEvent
@@ -158,6 +159,11 @@ class SimNode:
         """Of the only CFD."""
         return self.cfd.held
 
+    @property
+    def conversations(self) -> list[Run]:
+        """Live runs about one CFD; a resume stream may stay open for a minute more."""
+        return [run for run in self.engine.runs.values() if run.protocol != RESUME]
+
     def sent(self, kind: type) -> bool:
         """Whether a message of this kind has left."""
         return any(isinstance(x, f.SendMessage) and isinstance(x.message, kind) for x in self.done)
@@ -185,7 +191,15 @@ def in_order(events: Sequence[Recorded]) -> list[Recorded]:
 
 def contents(engine: Engine) -> list[Any]:
     """Everything an engine holds, in containers of its own."""
-    maps = (engine.cfds, engine.offers, engine.market, engine.announcements, engine.runs, engine.rollover_tries)
+    maps = (
+        engine.cfds,
+        engine.offers,
+        engine.market,
+        engine.announcements,
+        engine.runs,
+        engine.rollover_tries,
+        engine.resume_tries,
+    )
     return [*(tuple(x.items()) for x in maps), engine.node_version, engine.kept, engine.tip, engine.clock]
 
 

@@ -1,10 +1,12 @@
-"""Made the golden samples of version 1, once: `python tests/samples/make_v1.py`, from the root of the repository.
+"""Made the golden samples of version 1: `python tests/samples/make_v1.py NAME...`, from the root of the repository.
 
-Samples of a released version are never made again: a changed event gets a new version, an upcast, and new samples
-beside the old ones. Everything here is derived from fixed seeds, so a run on unchanged code gives the same files.
+Samples are made once: what an earlier release wrote must load, whatever today's would write. A new event gets a new
+life here, a changed one a new version, an upcast, and new samples beside the old ones. Everything is derived from fixed
+seeds, so a run on unchanged code gives the same files.
 """
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,18 @@ class Lives:
         self.lose(pair, pair.chain.spender(pair.draft.commit_outpoint).txid)
         pair.mine(3)
         pair.maker.give(c.WithdrawOffer(pair.offer.id))
+        return pair
+
+    def hesitant(self) -> Any:
+        """A rollover that the maker proposed comes to nothing, the next one is made."""
+        pair = self.open()
+        pair.tamper = lambda _to, _raw: None
+        pair.later(2 * HOUR)
+        pair.maker.give(c.RollOver(pair.maker.cfd.id, ENTROPY))
+        pair.run()
+        pair.later(60)
+        pair.tamper = self.listen
+        self.roll_over(pair)
         return pair
 
     def closed_together(self) -> Any:
@@ -154,7 +168,14 @@ def write(name: str, value: Any) -> None:
     (HERE / "v1" / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
-def main() -> None:
+def later_lives(names: set[str]) -> None:
+    """Those that came after the first nine."""
+    lives = Lives()
+    if "hesitant" in names:
+        write("hesitant", records(lives.hesitant().maker.log))
+
+
+def first_lives() -> None:
     lives = Lives()
     whole = lives.settled_by_cet()
     write("maker", records(whole.maker.log))
@@ -174,4 +195,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    later_lives(set(sys.argv[1:]))
+    if "first" in sys.argv:
+        first_lives()

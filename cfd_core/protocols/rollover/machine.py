@@ -6,6 +6,7 @@ leaves; `Signed` (the new revision is ours to enforce and stored) before our rev
 
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
@@ -25,6 +26,13 @@ from cfd_core.protocols.rollover import messages as m
 from cfd_core.protocols.rollover import states as s
 from cfd_core.protocols.step import take
 from cfd_core.values import Role, Secret
+
+
+@frozen
+class Quoted:
+    """Maker: to be stored before our exits leave; the taker may not come to terms on anything else any more."""
+
+    funding_rate: Decimal
 
 
 @frozen
@@ -58,7 +66,7 @@ class RolloverFailed:
     reason: str
 
 
-Outcome = Prepared | Signed | Revoked | RolloverFailed
+Outcome = Quoted | Prepared | Signed | Revoked | RolloverFailed
 Step = protocols.Step[s.State, Outcome]
 
 
@@ -187,7 +195,10 @@ def _on_agreement(state: s.AwaitingAgreement, message: m.Agreement) -> Step:
 def _on_cets_signed(state: s.SigningCets, answer: inputs.CetsSigned) -> Step:
     rollover = state.rollover
     exits = m.Exits(rollover.cfd_id, signing.sign_refund(state.draft, rollover.keys), answer.signatures)
-    return Step(s.AwaitingExits(rollover, state.draft), (f.SendMessage(rollover.run, exits),))
+    rate = state.draft.revision.funding_rate
+    new = rollover.role is Role.MAKER and rate != rollover.quoted
+    outcomes = (Quoted(rate),) if new else ()
+    return Step(s.AwaitingExits(rollover, state.draft), (f.SendMessage(rollover.run, exits),), outcomes)
 
 
 def _on_exits(state: s.AwaitingExits, message: m.Exits) -> Step:

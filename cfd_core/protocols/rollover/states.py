@@ -1,5 +1,6 @@
 """The phases of a rollover, and the law of their succession. It does not know which role we play."""
 
+from decimal import Decimal
 from typing import Final
 
 from attrs import field, frozen
@@ -41,6 +42,8 @@ class Rollover:
     """Ours of the new revision."""
     aux: bytes = field(repr=False)
     pinned: Pinned | None = None
+    quoted: Decimal | None = None
+    """The funding rate that our exits of the new revision are known to stand for already."""
 
 
 @frozen

@@ -63,7 +63,7 @@ def audit(accepts: Callable[..., bool]) -> Callable[[Pair], None]:
 
     def check(pair: Pair) -> None:
         for node in pair.nodes:
-            assert not node.engine.runs, "every run has ended"
+            assert not node.conversations, "every run about a CFD has ended"
             node.check_replay()
             for cfd in node.engine.cfds.values():
                 if cfd.held is None:

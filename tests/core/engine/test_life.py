@@ -10,7 +10,6 @@ from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.events import CloseReason, ExitKind
-from cfd_core.engine import Policy
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import read_attestation
 from cfd_core.testing import attestation
@@ -140,37 +139,11 @@ def test_after_our_commit_signature_only_the_same_rollover_can_go_on(hourly_pair
     pair.cut()
     assert pair.taker.cfd.held.next is not None
     assert pair.maker.cfd.held.live.number == 0
-    pair.later(HOUR)
-    pair.taker.give(c.RollOver(pair.taker.cfd.id, ENTROPY))
-    pair.run()
+    signed = pair.taker.cfd.held.next.own_commit
+    pair.later(HOUR)  # it is proposed again by itself
     assert [node.cfd.held.live.number for node in pair.nodes] == [1, 1]
+    assert pair.taker.cfd.held.live.own_commit == signed
     assert pair.taker.cfd.held.live.draft.fingerprint == pair.maker.cfd.held.live.draft.fingerprint
-
-
-def test_rollovers_happen_by_themselves(make_pair: Any) -> None:
-    pair = opened(lambda **k: make_pair(taker_policy=Policy(auto_rollover=True), **k))
-    assert pair.taker.engine.deadline is not None
-    for _ in range(3):
-        pair.later(HOUR)
-        pair.later(150)
-    assert pair.taker.cfd.held.live.number == 3
-    assert pair.maker.cfd.held.live.number == 3
-
-
-def test_a_rollover_beyond_the_takers_limit_is_refused(make_pair: Any) -> None:
-    pair = opened(make_pair)
-    dear = make_dear_offer(pair)
-    pair.maker.give(c.PublishOffer(dear))
-    pair.later(HOUR)
-    pair.taker.give(c.RollOver(pair.taker.cfd.id, ENTROPY))
-    pair.run()
-    assert [node.cfd.held.live.number for node in pair.nodes] == [0, 0]
-
-
-def make_dear_offer(pair: Any) -> Any:
-    from attrs import evolve
-
-    return evolve(pair.offer, id="1f" * 16, funding_rate=Decimal("0.09"), published_at=pair.offer.published_at + 1)
 
 
 # --- settlement ----------------------------------------------------------------------------------------------------

@@ -208,16 +208,6 @@ def test_first_messages_that_begin_nothing(deal: Any) -> None:
         assert run not in deal.maker.engine.runs
 
 
-def test_two_proposals_at_once(deal: Any, audit: Any) -> None:
-    deal.taker.give(c.ProposeSettlement(deal.taker.cfd.id, Decimal(50_000)))
-    deal.maker.give(c.ProposeSettlement(deal.maker.cfd.id, Decimal(51_000)))
-    deal.run()
-    deal.fire_timers(60)
-    assert not deal.taker.sent(m.CloseSignature)
-    audit(deal)
-    assert ends(deal) is ExitKind.CET
-
-
 @roles
 def test_a_second_price_while_one_is_signed(deal: Any, victim: Role) -> None:
     """Neither by our own command nor by theirs; the same price again is fine."""

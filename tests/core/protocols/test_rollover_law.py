@@ -85,13 +85,15 @@ def test_the_walks_take_each_phase_and_end_well(rolled: dict[Role, Walk]) -> Non
         assert all(isinstance(state, s.Finished) for state in walk.states.values())
         for role in Role:
             kinds = [type(outcome) for outcome in walk.outcomes[role]]
-            assert kinds == [machine.Prepared, machine.Signed, machine.Revoked]
-        dlcs = [walk.outcomes[role][0].dlc.draft for role in Role]
+            quoted = [machine.Quoted] if role is Role.MAKER else []
+            assert kinds == [*quoted, machine.Prepared, machine.Signed, machine.Revoked]
+        dlcs = [walk.outcomes[role][-3].dlc.draft for role in Role]
         assert dlcs[0].fingerprint == dlcs[1].fingerprint
 
 
 def test_points_of_no_return_come_with_the_step_that_sends(rolled: dict[Role, Walk]) -> None:
     kept: dict[type, type] = {m.CommitSignature: typed_machine.Prepared, m.Revocation: typed_machine.Signed}
+    quoted = {Role.MAKER: typed_machine.Quoted}
     for walk in rolled.values():
         for role in Role:
             known: set[type] = set()
@@ -99,6 +101,8 @@ def test_points_of_no_return_come_with_the_step_that_sends(rolled: dict[Role, Wa
                 if a.role is role:
                     known |= {type(outcome) for outcome in a.step.outcomes}
                     for effect in a.step.effects:
+                        if isinstance(effect, f.SendMessage) and type(effect.message) is m.Exits:
+                            assert known == {quoted[role]} if role in quoted else not known
                         if isinstance(effect, f.SendMessage) and type(effect.message) in kept:
                             assert kept[type(effect.message)] in known
                             # the maker reveals its secret only for the taker's
