@@ -136,8 +136,8 @@ def test_the_users_limits_hold_for_automatic_rollovers(make_pair: Any, limits: d
     until(pair, 4 * HOUR)
     assert [node.held.live.number for node in pair.nodes] == [0, 0]
     told = [r.event for r in pair.taker.log if isinstance(r.event, e.RolloverFailed)]
-    assert len(told) == 1
-    assert reason in told[0].reason
+    assert 1 <= len(told) <= 4, "once, or once an hour where the sum differs"
+    assert all(reason in one.reason for one in told)
     assert reason in warnings_at(pair, 20)[0]
 
 
