@@ -12,7 +12,7 @@ from cfd_core.contract.scripts import LOCK_SCRIPT_BYTES, both_witness, placehold
 from cfd_core.crypto import secp
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.crypto.secp import Point
-from cfd_core.errors import DecodeError, PeerViolation
+from cfd_core.errors import PeerViolation
 from cfd_core.values import Position, Role, Sats, round_half_up
 
 
@@ -60,11 +60,7 @@ def sign_close(close: Close, keys: CfdKeys) -> bytes:
 def complete_close(draft: Draft, role: Role, close: Close, own: bytes, theirs: bytes) -> Transaction:
     """The close with both signatures; `PeerViolation` when the counterparty's is not valid."""
     key = Point.parse(draft.party(role.other).funder.identity)
-    try:
-        valid = secp.ecdsa_verify(key, close.digest, theirs)
-    except DecodeError:
-        valid = False
-    if not valid:
+    if not secp.ecdsa_verify(key, close.digest, theirs):
         raise PeerViolation("the signature on the close is not valid")
     maker, taker = (own, theirs) if role is Role.MAKER else (theirs, own)
     return close.transaction.with_witness(0, both_witness(maker, taker, draft.lock_script))

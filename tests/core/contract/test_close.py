@@ -54,11 +54,13 @@ def test_what_the_close_does_not_need_goes_back_in_halves(workshop: Any, rate: i
     assert fee in (due, due + 1), "an odd sat goes to the fee"
 
 
-def test_a_side_that_lost_all_gets_its_fee_back_to_the_other_when_that_is_dust(workshop: Any) -> None:
-    close = build_close(workshop.draft(fee_rate=FeeRate(1)), Decimal(1_000))
+def test_a_side_that_lost_all_leaves_what_comes_back_to_the_other(workshop: Any) -> None:
+    """The fee is that of two outputs, so neither side gains by the other's being dust."""
+    draft = workshop.draft(fee_rate=FeeRate(1))
+    close, both = build_close(draft, Decimal(1_000)), build_close(draft, Decimal(45_000))
     (out,) = close.transaction.outputs
     assert (close.maker, close.taker) == (3_000_000, 0)
-    assert out.sats > 3_000_000
+    assert out.sats == sum(each.sats for each in both.transaction.outputs)
 
 
 @roles
