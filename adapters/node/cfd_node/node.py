@@ -26,6 +26,7 @@ from cfd_core.serial.wire import OFFERS_PROTOCOL
 from cfd_core.values import EventId, Network, PeerId, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.jobs import JobRunner
+from cfd_node.payments import Payments
 from cfd_node.pump import Pump
 from cfd_node.services.chain import ChainService
 from cfd_node.services.clock import ClockLimits, ClockService
@@ -33,6 +34,7 @@ from cfd_node.services.database import IDENTITY_FILE, DatabaseService
 from cfd_node.services.folder import FolderService
 from cfd_node.services.network import MakerService, NetworkService
 from cfd_node.services.oracle import OracleService
+from cfd_node.services.payments import PaymentsService
 from cfd_node.services.protocols import ProtocolsService, Running, Shells
 from cfd_node.services.wallet import WalletService
 from cfd_node.supervision import Health, Level, Service, Supervisor
@@ -81,10 +83,8 @@ class Node:
         *,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        first: tuple[Service, ...] = (),
-        last: tuple[Service, ...] = (),
     ) -> None:
-        """Touches nothing. `first` and `last`: services of the user's own, supervised with the node's."""
+        """Touches nothing. Services of the user's own may be added to `supervisor`."""
         self.config, self.clock = config, clock
         self.peer_id = peer_id(config.keychain.transport_key())
         self.blocked: set[PeerId] = set()
@@ -107,9 +107,10 @@ class Node:
             MakerService(self._network, address, peer, jitter=jitter, now=clock.now) for address, peer in config.makers
         )
         limits = config.clock_limits or ClockLimits.of(config.network)
-        services: list[Service] = [*first, self._folder, self._database, self._chain, self._wallet, self._oracle]
-        services += [ClockService(clock.now, lambda: self.block_time, limits), self._protocols, self._network]
-        self.supervisor = Supervisor([*services, *self.links, *last], now=clock.now, jitter=jitter, sleep=sleep)
+        services: list[Service] = [self._folder, self._database, self._chain, self._wallet, self._payments]
+        clock_watch = ClockService(clock.now, lambda: self.block_time, limits)
+        services += [self._oracle, clock_watch, self._protocols, self._network]
+        self.supervisor = Supervisor([*services, *self.links], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)
 
     def _make_services(self) -> None:
@@ -118,6 +119,8 @@ class Node:
         self._database = DatabaseService(config.folder, f"{config.network.value}/{self.peer_id}")
         self._chain = ChainService(self.chain)
         self._wallet = WalletService(self.wallet, lambda: self.chain.health.reason)
+        self.payments = Payments(self.wallet, self.chain, config.policy.max_fee_rate)
+        self._payments = PaymentsService(self.payments)
         self._oracle = OracleService(
             lambda: OracleClient(config.oracle_url, config.oracle_dialect, config.oracle_keys),
             lambda: self._protocols.running.oracle_trouble if self._protocols.alive else "",
@@ -266,6 +269,7 @@ class Node:
     def _on_tip(self, height: int, time: int) -> None:
         self.block_time = Timestamp(time)
         self._wallet.want_sync()
+        self._payments.want()
         if self._protocols.alive:
             self.pump.give(TipChanged(height))
 
@@ -281,6 +285,7 @@ class Node:
             return
         if name == "chain":
             self._wallet.want_sync()
+            self._payments.want()
         if self._protocols.alive:
             running = self._protocols.running
             running.pump.resume()

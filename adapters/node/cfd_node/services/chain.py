@@ -30,4 +30,6 @@ class ChainService:
 def _level(health: Health) -> tuple[Level, str]:
     if health.state is State.RUNNING:
         return (Level.DEGRADED, health.reason) if health.reason else (Level.RUNNING, "")
-    return (Level.FAILED, health.reason) if health.reason else (Level.LOADING, "connects")
+    if health.state is State.STOPPED or not health.reason:
+        return Level.LOADING, "connects"
+    return Level.FAILED, health.reason

@@ -60,10 +60,14 @@ class Supervisor:
         self._stop_seconds = stop_seconds
         self._kept: dict[str, _Kept] = {}
         for service in services:
-            _check(service, self._kept)
-            self._kept[service.name] = _Kept(service, Health(Level.STOPPED, "not started", now(), None))
+            self.add(service)
         self._listeners: list[OnChange] = []
         self._changed = asyncio.Event()
+
+    def add(self, service: Service) -> None:
+        """One more service, not started yet; `ValueError` if its name is taken or what it needs is missing."""
+        _check(service, self._kept)
+        self._kept[service.name] = _Kept(service, Health(Level.STOPPED, "not started", self._now(), None))
 
     # --- from outside --------------------------------------------------------------------------------------------
 
