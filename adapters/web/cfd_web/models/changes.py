@@ -1,9 +1,9 @@
 """What a node tells without being asked. Each change carries the new state, so applying one twice does no harm."""
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from cfd_web.models.cfds import CfdRow, Progress
 from cfd_web.models.fields import Model, Time
@@ -89,7 +89,7 @@ class Notice(Model):
     """Which CFD it concerns; empty: none."""
 
 
-Change = Annotated[
+AnyChange = (
     CfdChanged
     | ProgressMade
     | MakerChanged
@@ -98,6 +98,10 @@ Change = Annotated[
     | WalletChanged
     | PriceChanged
     | TipMoved
-    | Notice,
-    Field(discriminator="kind"),
-]
+    | Notice
+)
+Change = Annotated[AnyChange, Field(discriminator="kind")]
+CHANGE: Final[TypeAdapter[Change]] = TypeAdapter(Change)
+"""Reads and writes changes."""
+KINDS: Final = frozenset(str(change.model_fields["kind"].default) for change in get_args(AnyChange))
+"""The names of all kinds of changes."""

@@ -44,40 +44,49 @@ _RATE: Final = r"^-?[01](\.[0-9]{1,12})?$"
 _NUMBER: Final = r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$"
 
 
+def _whole(value: Any) -> Any:
+    """JSON does not tell 1 from 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
 Price = Annotated[
     Decimal,
     BeforeValidator(_decimal(_PRICE)),
-    PlainSerializer(_text, return_type=str),
+    PlainSerializer(_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _PRICE, "examples": ["43250.5"]}),
 ]
 """In the product's unit, at most 12 digits before and 8 after the point. Construct with a `Decimal` or text."""
 Rate = Annotated[
     Decimal,
     BeforeValidator(_decimal(_RATE)),
-    PlainSerializer(_text, return_type=str),
+    PlainSerializer(_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _RATE, "examples": ["0.00024"]}),
 ]
 """A fraction of one, at most 12 decimals."""
 Number = Annotated[
     Decimal,
     BeforeValidator(_decimal(_NUMBER)),
-    PlainSerializer(_text, return_type=str),
+    PlainSerializer(_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _NUMBER, "examples": ["12.75"]}),
 ]
 """A decimal that is only shown, for example a percentage; at most 18 decimals."""
-Sats = Annotated[int, Field(strict=True, ge=0, le=MAX_MONEY)]
+Sats = Annotated[int, Field(strict=True, ge=0, le=MAX_MONEY), BeforeValidator(_whole)]
 """An amount, at least 0."""
-SignedSats = Annotated[int, Field(strict=True, ge=-MAX_MONEY, le=MAX_MONEY)]
+SomeSats = Annotated[int, Field(strict=True, ge=1, le=MAX_MONEY), BeforeValidator(_whole)]
+"""An amount, at least 1."""
+SignedSats = Annotated[int, Field(strict=True, ge=-MAX_MONEY, le=MAX_MONEY), BeforeValidator(_whole)]
 """A gain (positive) or a loss or cost (negative), as the field says."""
-Time = Annotated[int, Field(strict=True, ge=0, le=MAX_TIME)]
+Time = Annotated[int, Field(strict=True, ge=0, le=MAX_TIME), BeforeValidator(_whole)]
 """Seconds since 1970-01-01T00:00:00Z."""
-Count = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53), BeforeValidator(_whole)]
+"""A whole number, also below 0."""
+Count = Annotated[int, Field(strict=True, ge=0, le=2**53), BeforeValidator(_whole)]
 """A whole number, at least 0."""
-Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000), BeforeValidator(_whole)]
 """Contracts; one is one USD."""
-Leverage = Annotated[int, Field(strict=True, ge=1, le=100)]
+Leverage = Annotated[int, Field(strict=True, ge=1, le=100), BeforeValidator(_whole)]
 """How many times its margin a position is worth."""
-FeeRate = Annotated[int, Field(strict=True, ge=1, le=2_000)]
+FeeRate = Annotated[int, Field(strict=True, ge=1, le=2_000), BeforeValidator(_whole)]
 """Whole sat/vB."""
 CfdId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 """32 lower-case hex digits."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from cfd_web.models.fields import (
     Count,
@@ -16,6 +16,7 @@ from cfd_web.models.fields import (
     Sats,
     SignedSats,
     Time,
+    Whole,
 )
 from cfd_web.models.trading import Offer
 
@@ -39,7 +40,7 @@ class NewOffer(Model):
     """Of the contract's transactions; None: what the network asks for at normal speed."""
     expiry: Time | None = None
     """A full hour at which the oracle speaks; None: the one about a contract term ahead."""
-    replaces_all: bool = True
+    replaces_all: StrictBool = True
     """Withdraw this node's other offers on the same product, in the same step."""
 
     @model_validator(mode="after")
@@ -82,7 +83,7 @@ class ExpiryExposure(Model):
 
     expiry: Time
     cfds: Count
-    net_quantity: Annotated[int, Field(ge=-(2**53), le=2**53)]
+    net_quantity: Whole
     """Contracts long less contracts short, of this node."""
     margin: Sats
     rolled_over_by_itself: Count
@@ -92,7 +93,7 @@ class ExpiryExposure(Model):
 class Exposure(Model):
     """What is at stake, by counterparty and by expiry."""
 
-    net_quantity: Annotated[int, Field(ge=-(2**53), le=2**53)]
+    net_quantity: Whole
     margin: Sats
     unrealised: SignedSats | None
     realised: SignedSats

@@ -1,14 +1,25 @@
 """The wallet: what is in it, and sending."""
 
+import re
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
-from cfd_web.models.fields import Count, FeeRate, Model, Sats, SignedSats, Time, Txid
+from cfd_web.models.fields import Count, FeeRate, Model, Sats, SignedSats, SomeSats, Time, Txid
 
 BitcoinAddress = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{14,90}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z]{3,8}$")]
+_POSITION: Final = r"^([1-9]|1[0-9]|2[0-4])$"
+
+
+def _position(value: Any) -> Any:
+    """The names of a JSON object are text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(_POSITION, value, re.ASCII) else value
+
+
+WordPosition = Annotated[int, Field(strict=True, ge=1, le=24), BeforeValidator(_position)]
+"""Counted from 1."""
 
 
 class Wallet(Model):
@@ -92,9 +103,9 @@ class Send(Model):
     """Bitcoin to send away: `sats`, or everything (`drain`)."""
 
     address: BitcoinAddress
-    sats: Annotated[int, Field(strict=True, ge=1, le=2_100_000_000_000_000)] | None = None
+    sats: SomeSats | None = None
     """What arrives; the fee comes on top. Leave it out to drain."""
-    drain: bool = False
+    drain: StrictBool = False
     """Everything that is not set aside, less the fee."""
     fee_rate: FeeRate | None = None
     """None: the normal level."""
@@ -142,14 +153,17 @@ class BackupQuestion(Model):
 
     confirmed_at: Time | None
     """None: never."""
-    ask: tuple[Annotated[int, Field(ge=1, le=24)], ...]
+    ask: tuple[WordPosition, ...]
     """Positions of words, counted from 1."""
 
 
 class BackupAnswer(Model):
     """Some of the words, by position. They are compared and forgotten."""
 
-    words: Annotated[dict[Annotated[int, Field(ge=1, le=24)], Word], Field(min_length=1, max_length=24, repr=False)]
+    words: Annotated[
+        dict[WordPosition, Word],
+        Field(min_length=1, max_length=24, repr=False, json_schema_extra={"propertyNames": {"pattern": _POSITION}}),
+    ]
 
 
 class BackupResult(Model):
