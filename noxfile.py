@@ -118,6 +118,13 @@ def fuzz(session: nox.Session) -> None:
     _run(session, "python", "tests/fuzz/campaign.py", "--guided", *session.posargs)
 
 
+@nox.session(venv_backend="none")
+def adversaries(session: nox.Session) -> None:
+    """Every liar in every story, on both sides, at every moment: about an hour. `-- --share 10` takes a tenth."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "tests/adversaries/campaign.py", *session.posargs)
+
+
 @nox.session(reuse_venv=False)
 def core_alone(session: nox.Session) -> None:
     """The core's wheel, in an environment with nothing else, imports and brought no IO along."""

@@ -10,35 +10,43 @@ import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from cfd_store import Batch, SqlStore, sqlite_url
 
-from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Engine, Settings
 from cfd_core.protocols.rollover import messages as r
 from cfd_core.serial import stored
-from cfd_core.testing import Pair, SimWallet, hours
-from cfd_core.values import HOUR, CfdId, Position
+from cfd_core.testing import MAKER, Pair, SimNode, hours
+from cfd_core.values import HOUR, CfdId, Network, Position, Secret
 
-HERE = Path(__file__).parent
-FOLDER = HERE / "v1" / "store"
+FOLDER = Path(__file__).parent / "v1" / "store"
+SEEDS = {"maker": b"golden maker" + bytes(4), "taker": b"golden taker" + bytes(4)}
+
+
+class GoldenPair(Pair):
+    """Nodes whose seeds are known without the simulator."""
+
+    def add(self, name: str, *rest: object, **more: object) -> SimNode:
+        node = super().add(name, *rest, **more)  # type: ignore[arg-type]
+        keychain = Keychain.from_seed(Secret(SEEDS[name]), Network.REGTEST)
+        node.settings = Settings(network=Network.REGTEST, keychain=keychain)
+        node.engine = Engine(settings=node.settings, tip=self.chain.height)
+        node.wallet.receive(5_000_000)
+        return node
 
 
 class Day:
     """What the two did before they were switched off."""
 
     def __init__(self) -> None:
-        self.pair = Pair(liquidations=hours(3, 3), tolerance=Decimal("0.05"))
-        self.pair.both(i.TipChanged(self.pair.chain.height))
+        self.pair = GoldenPair(liquidations=hours(3, 3), tolerance=Decimal("0.05"))
 
     def take(self, name: str) -> CfdId:
-        """A CFD of its own, on coins of its own, confirmed."""
+        """Another CFD, confirmed."""
         entropy = hashlib.sha256(name.encode()).digest()
-        for node in self.pair.nodes:
-            node.wallet = SimWallet(f"{name} {node.role.value}", self.pair.chain)
-        offer = self.pair.offer
-        self.pair.taker.give(c.TakeOffer(self.pair.maker.peer, offer.id, Position.LONG, 1000, 2, entropy))
+        self.pair.taker.give(c.TakeOffer(MAKER, self.pair.offer.id, Position.LONG, 1000, 2, entropy))
         self.pair.run()
         self.pair.mine()
         return CfdId(entropy[:16].hex())
@@ -49,8 +57,7 @@ class Day:
 
     def live(self) -> None:
         closed, rolled, broken = (self.take(name) for name in ("closed", "rolled", "broken"))
-        assert self.pair.offer.bid is not None
-        self.pair.taker.give(c.ProposeSettlement(closed, self.pair.offer.bid))
+        self.pair.taker.give(c.ProposeSettlement(closed, Decimal(50_000)))
         self.pair.run()
         self.pair.mine(4)
         self.pair.later(2 * HOUR)
@@ -61,7 +68,7 @@ class Day:
         self.pair.cut()
 
 
-def write(path: Path, node: Any) -> None:
+def write(path: Path, node: SimNode) -> None:
     """The store that this node's shell would have written."""
     path.unlink(missing_ok=True)
     store = SqlStore(sqlite_url(path), f"regtest/{node.role.value}")
@@ -81,7 +88,8 @@ def main() -> None:
         write(FOLDER / f"{node.role.value}.db", node)
     chain = day.pair.chain
     rows = [{"height": chain.places[txid], "raw": tx.serialize().hex()} for txid, tx in chain.transactions.items()]
-    about = {"now": day.pair.taker.now, "tip": chain.height, "transactions": rows}
+    seeds = {role: seed.hex() for role, seed in SEEDS.items()}
+    about = {"now": day.pair.taker.now, "tip": chain.height, "seeds": seeds, "transactions": rows}
     (FOLDER / "world.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 
 

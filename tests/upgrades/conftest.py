@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cfd_store import SqlStore, sqlite_url
 
 from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Recorded
-from cfd_core.engine import Engine
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Engine, Settings
 from cfd_core.serial import stored
 from cfd_core.serial.records import StoredEvent
-from cfd_core.testing import Conscience, Pair, hours
-from cfd_core.values import CfdId
+from cfd_core.testing import Conscience, Pair, SimNode, hours
+from cfd_core.values import CfdId, Network, Secret
 
-TESTS = Path(__file__).parents[1]
-STORES = TESTS / "samples" / "v1" / "store"
+STORES = Path(__file__).parents[1] / "samples" / "v1" / "store"
 
 
 class Museum:
@@ -33,49 +33,48 @@ class Museum:
         world = json.loads((STORES / "world.json").read_text("utf-8"))
         self.stores = stores
         self.pair = Pair(liquidations=hours(3, 3), tolerance=Decimal("0.05"))
+        self.pair.now = world["now"]
         chain = self.pair.chain
-        chain.height = world["tip"]
         for row in world["transactions"]:
             tx = Transaction.parse(bytes.fromhex(row["raw"]))
             chain.place(tx, row["height"])
+        chain.height = world["tip"]
         for node in self.pair.nodes:
+            node.settings = Settings(
+                network=Network.REGTEST,
+                keychain=Keychain.from_seed(Secret(bytes.fromhex(world["seeds"][node.role.value])), Network.REGTEST),
+            )
             self._furnish(node, stores[node.role.value], forms)
             node.now = world["now"]
 
-    def _furnish(self, node: Any, store: SqlStore, forms: stored.Forms) -> None:
-        records = list(store.load_all())
-        events = list(stored.read_events(records, forms))
+    def _furnish(self, node: SimNode, store: SqlStore, forms: stored.Forms) -> None:
+        node.die()
+        node.dead = False
+        node.records = list(store.load_all())
+        events = list(stored.read_events(node.records, forms))
         node.engine = Engine.load(node.settings, iter(events))
-        node.records = records
-        node.log = [
-            Recorded(record.stream, record.version, event) for record, (_, event) in zip(records, events, strict=True)
-        ]
+        node.log = [Recorded(x.stream, x.version, event) for x, (_, event) in zip(node.records, events, strict=True)]
         node.conscience = Conscience()
-        node.conscience.cfds = dict(node.engine.cfds)
-        node.conscience.versions = dict(Counter(record.stream for record in records))
-        node.revisions = {(CfdId(key), number): data for key, number, data in self._revisions(node, store)}
-        node.todo.clear()
+        node.conscience.cfds.update((str(key), cfd) for key, cfd in node.engine.cfds.items())
+        node.conscience.versions = dict(Counter(record.stream for record in node.records))
+        node.revisions = dict(self._revisions(node, store))
 
-    def _revisions(self, node: Any, store: SqlStore) -> Iterator[tuple[str, int, bytes]]:
+    def _revisions(self, node: SimNode, store: SqlStore) -> Iterator[tuple[tuple[str, int], bytes]]:
         for key, cfd in node.engine.cfds.items():
-            for dlc in cfd.held.unrevoked if not cfd.ended else ():
-                yield key, dlc.number, store.revision(key, dlc.number)
+            for dlc in cfd.held.unrevoked if cfd.held and not cfd.ended else ():
+                yield (key, dlc.number), store.revision(key, dlc.number)
 
     def switch_on(self) -> None:
-        """As a node's start does it, and then the peers find each other."""
+        """As a node's start does it."""
         for node in self.pair.nodes:
             node.give(i.NodeStarted())
             node.give(i.TipChanged(self.pair.chain.height))
             node.todo.extend(node.engine.resume(node.now))
         self.pair.run()
 
-    def connect(self) -> None:
-        self.pair.reconnect()
-
-    def cfd(self, node: Any, name: str) -> Any:
+    def cfd(self, node: SimNode, name: str) -> Cfd:
         """One of the three by what became of it: `closed`, `rolled`, `broken`."""
-        entropy = hashlib.sha256(name.encode()).digest()
-        return node.engine.cfds[CfdId(entropy[:16].hex())]
+        return node.engine.cfds[CfdId(hashlib.sha256(name.encode()).digest()[:16].hex())]
 
 
 @pytest.fixture
@@ -83,16 +82,12 @@ def open_museum(tmp_path: Path) -> Iterator[Callable[..., Museum]]:
     """Copies the golden stores and opens them."""
     with ExitStack() as stack:
 
+        def store(role: str) -> SqlStore:
+            shutil.copy(STORES / f"{role}.db", tmp_path / f"{role}.db")
+            return stack.enter_context(closing(SqlStore(sqlite_url(tmp_path / f"{role}.db"), f"regtest/{role}")))
+
         def make(forms: stored.Forms = stored.FORMS) -> Museum:
-            for role in ("maker", "taker"):
-                shutil.copy(STORES / f"{role}.db", tmp_path / f"{role}.db")
-            return Museum(
-                {
-                    role: stack.enter_context(closing(SqlStore(sqlite_url(tmp_path / f"{role}.db"), f"regtest/{role}")))
-                    for role in ("maker", "taker")
-                },
-                forms,
-            )
+            return Museum({role: store(role) for role in ("maker", "taker")}, forms)
 
         yield make
 
@@ -104,12 +99,12 @@ def records(open_museum: Callable[..., Museum]) -> list[StoredEvent]:
 
 
 @pytest.fixture
-def pair() -> Any:
+def pair() -> Pair:
     """A maker and a taker that have not begun; few CETs."""
     return Pair(liquidations=(), tolerance=Decimal("0.1"))
 
 
 @pytest.fixture
-def open_pair(pair: Any) -> Any:
+def open_pair(pair: Pair) -> Pair:
     """The same with a CFD whose lock is confirmed."""
     return pair.opened()

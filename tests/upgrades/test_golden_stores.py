@@ -59,7 +59,7 @@ def test_each_side_alone_brings_each_to_its_end(open_museum: Open, alone: str) -
     museum.switch_on()
     due = {name: payout(museum.cfd(pair.taker, name), museum.cfd(pair.taker, name).held.live.number) for name in OPEN}
     if alone == "both":
-        museum.connect()
+        pair.reconnect()
         due["broken"] = payout(museum.cfd(pair.taker, "broken"), 1)
     elif alone == "maker":
         due["broken"] = payout(museum.cfd(pair.maker, "broken"), 1)
@@ -80,7 +80,7 @@ def test_what_was_open_can_be_settled_together_and_rolled_over(open_museum: Open
     museum = open_museum()
     pair = museum.pair
     museum.switch_on()
-    museum.connect()
+    pair.reconnect()
     broken = museum.cfd(pair.taker, "broken")
     assert broken.held.live.number == 1
     assert [x.number for x in broken.held.revoked] == [0], "resume completed the rollover"

@@ -1,0 +1,64 @@
+"""The adversaries' kit, loaded by paths (test folders are no packages)."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from cfd_core.testing import World
+
+HERE = Path(__file__).parent
+
+
+def load(name: str, path: Path) -> ModuleType:
+    """A module of the tests by its path, once."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+ARENA, STORIES, STRATEGIES, VERDICT = (
+    load(f"adversaries_{name}", HERE / f"{name}.py") for name in ("arena", "stories", "strategies", "verdict")
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants a `strategy` gets each."""
+    if "strategy" in metafunc.fixturenames:
+        found = STRATEGIES.STRATEGIES
+        metafunc.parametrize("strategy", found, ids=[strategy.name.replace(" ", "-") for strategy in found])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def core_rules() -> Iterator[None]:
+    """Whatever is broadcast is held against Core's script engine."""
+    before = World.accepts
+    World.accepts = staticmethod(load("adversaries_core", HERE.parent / "core" / "conftest.py").engine_accepts)
+    yield
+    World.accepts = before
+
+
+@pytest.fixture(scope="session")
+def stage() -> Any:
+    """Where stories are played."""
+    return STORIES.Stage(ARENA.Arena, VERDICT.judge)
+
+
+@pytest.fixture(scope="session")
+def stories() -> dict[str, Any]:
+    """All stories by name."""
+    return {story.name: story for story in STORIES.STORIES}
+
+
+@pytest.fixture(scope="session")
+def strategies() -> dict[str, Any]:
+    """All strategies by name."""
+    return {strategy.name: strategy for strategy in STRATEGIES.STRATEGIES}
