@@ -104,6 +104,8 @@ def _least(arena: Any, contract: Contract, spender: Any) -> tuple[Fraction, str]
     role = arena.honest.role
     if spender.txid not in arena.published:
         prices = [price for price in arena.witness.closes if _is_close(arena, spender, price)]
+        agreed = {arena.offer.bid, arena.offer.ask}
+        assert arena.witness.closes <= agreed, "no close at a price that the honest side did not want"
         assert prices, "only a close that the honest side signed spends the lock, or a commit"
         at = min(contract.payout(role, arena.honest.held.live.number, price) for price in prices)
         return at - DUST - 1, "close"
