@@ -152,11 +152,11 @@ class Draft:
     def payouts(self, entry: ScheduleEntry) -> tuple[Sats, Sats]:
         """What (maker, taker) get in this CET, after dust has gone to the other side."""
         maker, taker = self._split(entry)
-        paid = {out.script: out.sats for out in self.payments(maker, taker)}
-        if len(paid) == 1 and self.maker.funder.payout_script == self.taker.funder.payout_script:
+        first, *second = self.payments(maker, taker)
+        if second:
             return maker, taker
         none = Sats(0)
-        return paid.get(self.maker.funder.payout_script, none), paid.get(self.taker.funder.payout_script, none)
+        return (first.sats, none) if first.script == self.maker.funder.payout_script else (none, first.sats)
 
     def cet(self, entry: ScheduleEntry) -> Transaction:
         return exit_transaction(self.commit_outpoint, self.payments(*self._split(entry)), self.terms.cet_timelock)

@@ -11,7 +11,7 @@ from cfd_core.contract.jobs import DIGEST_BYTES, POINT_BYTES, pieces
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import adaptor_points
 from cfd_core.payouts import find
-from cfd_core.values import EventId, Role
+from cfd_core.values import EventId, Role, Sats
 
 HOURS = (EventId("hour 1"), EventId("hour 2"))
 AT_OPENING = 100_000
@@ -102,3 +102,10 @@ def test_without_hours_only_the_settlement_has_cets(workshop: Any) -> None:
     assert [cets.announcement.event_id for cets in draft.events] == [draft.terms.event]
     assert draft.entries == draft.schedule.entries
     assert len(draft.cet_digests) == DIGEST_BYTES * len(draft.schedule)
+
+
+def test_without_hours_a_contract_may_be_lost_from_the_start(workshop: Any) -> None:
+    """Fees above the pool leave one side nothing at any price; only hourly events could not be made for it."""
+    draft = workshop.draft(opening_fee=Sats(5_000_000))
+    assert draft.entries == draft.schedule.entries
+    assert {entry.long for entry in draft.entries} == {0}
