@@ -14,6 +14,10 @@ from cfd_node.commands.explain import explain
 from cfd_node.commands.init import init
 from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
+from cfd_node.commands.purse import wallet
+from cfd_node.commands.quoting import offer
+from cfd_node.commands.trade import accept, close, list_cfds, offers, reject, requests, rollover, settle, take
+from cfd_node.commands.watch import completion, health, logs
 from cfd_node.logs import configure_logs
 
 
@@ -57,3 +61,7 @@ main.add_command(oracle)
 main.add_command(explain)
 main.add_command(init)
 main.add_command(config_group)
+for command in (offers, take, list_cfds, rollover, settle, close, requests, accept, reject):
+    main.add_command(command)
+for command in (wallet, offer, health, logs, completion):
+    main.add_command(command)

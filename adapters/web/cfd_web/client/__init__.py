@@ -7,12 +7,14 @@ with Client(find_access(folder)) as client:
 from cfd_web.access import Access, AccessRefused, find_access
 from cfd_web.client import calls
 from cfd_web.client.ask import ApiError, AsyncClient, Client, ClientError, NotRunning, Told, new_key
+from cfd_web.client.calls import Call
 
 __all__ = [
     "Access",
     "AccessRefused",
     "ApiError",
     "AsyncClient",
+    "Call",
     "Client",
     "ClientError",
     "NotRunning",
