@@ -5,12 +5,12 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from cfd_core.cfd.events import CloseReason, ExitKind
-from cfd_core.cfd.phases import ENDED, Phase
+from cfd_core.cfd.phases import ENDED, Commit, Phase
 from cfd_core.contract.dlc import Dlc, Settleable
 from cfd_core.contract.punish import Revoked
 from cfd_core.contract.terms import ContractTerms
-from cfd_core.oracle import Announcement, Attestation
-from cfd_core.values import CfdId, OfferId, PeerId, Position, Role, Timestamp
+from cfd_core.oracle import Announcement, Attestation, AttestedOutcome
+from cfd_core.values import CfdId, EventId, OfferId, PeerId, Position, Role, Timestamp
 
 
 @frozen
@@ -42,6 +42,8 @@ class Held:
     """A rollover that is not complete on our side."""
     old: Dlc | None = None
     """The revision before the live one, until the counterparty has revoked it: it may still be published lawfully."""
+    rolling_since: Timestamp | None = None
+    """When the rollover that is not complete got our commit signature; None when none is open."""
     revoked: tuple[Revoked, ...] = field(default=(), repr=False)
     close: AgreedClose | None = None
     cancel: bytes = field(repr=False, default=b"")
@@ -76,7 +78,7 @@ class ReadyExit:
 class Equivocation:
     """Two outcomes of one event, both signed by the oracle."""
 
-    first: Attestation
+    first: AttestedOutcome
     second: Attestation
     chosen: int | None = None
     """What the user decided to settle on."""
@@ -108,16 +110,23 @@ class Cfd:
     """None until our lock signature exists."""
     attestations: tuple[Attestation, ...] = ()
     """Outcomes that a CET pays, as they came."""
+    noted: tuple[AttestedOutcome, ...] = ()
+    """Outcomes that none paid when they came."""
     equivocations: tuple[Equivocation, ...] = ()
     exits: tuple[ReadyExit, ...] = ()
     """The newest for each revision and kind is what we broadcast."""
     bump: Bump | None = None
+    """The last."""
+    bumped: tuple[str, ...] = ()
+    """Ids of all transactions that got a child of ours."""
     quoted: Decimal | None = None
     """Maker: the funding rate that we signed exits for, of the revision after the live one; we stand by it."""
     rollover_trouble: str = ""
     """Why the last rollover that we proposed came to nothing; empty when it did not."""
     close_reason: CloseReason | None = None
     """Why we force-closed, if we did."""
+    forced: Commit | None = None
+    """The commit that we force-closed with, if we did."""
     version: int
     """Number of events so far."""
 
@@ -133,6 +142,11 @@ class Cfd:
     def settlement(self) -> Announcement:
         """The event at which the live revision settles."""
         return self.announcements[0]
+
+    @property
+    def oracle(self) -> bytes:
+        """The key of the oracle that all of this CFD's events are of."""
+        return self.settlement.oracle_key
 
     @property
     def expiry(self) -> Timestamp:
@@ -156,11 +170,21 @@ class Cfd:
         if dlc is None:
             return None
         due = {a.event_id: a.maturity for a in dlc.draft.announcements}
-        covered = [a for a in map(self._believed, self.attestations) if a is not None and dlc.covers(a)]
+        covered = [attestation for attestation in self.believed if dlc.covers(attestation)]
         return min(covered, key=lambda attestation: due[attestation.event_id], default=None)
 
-    def _believed(self, attestation: Attestation) -> Attestation | None:
-        for doubt in self.equivocations:
-            if doubt.first.event_id == attestation.event_id:
-                return next((a for a in (doubt.first, doubt.second) if a.outcome == doubt.chosen), None)
-        return attestation
+    @property
+    def signed(self) -> tuple[Attestation, ...]:
+        """Whatever the oracle signed of outcomes that a CET may pay, contradictions included."""
+        return (*self.attestations, *(doubt.second for doubt in self.equivocations))
+
+    @property
+    def believed(self) -> tuple[Attestation, ...]:
+        """What may be acted on: of an event with two outcomes only the chosen one, once one is."""
+        doubted = {doubt.first.event_id: doubt for doubt in self.equivocations}
+        return tuple(a for a in self.signed if a.event_id not in doubted or a.outcome == doubted[a.event_id].chosen)
+
+    def outcome_of(self, event: EventId) -> AttestedOutcome | None:
+        """What the oracle signed first for this event, as far as we were told."""
+        paying = next((attestation.brief for attestation in self.attestations if attestation.event_id == event), None)
+        return paying or next((outcome for outcome in self.noted if outcome.event_id == event), None)

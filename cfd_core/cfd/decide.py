@@ -11,7 +11,7 @@ from cfd_core.contract.dlc import check_commit
 from cfd_core.contract.punish import check_revocation
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.errors import PeerViolation, RuleViolation
-from cfd_core.oracle import Announcement, Attestation, read_attestation
+from cfd_core.oracle import Announcement, read_attestation
 from cfd_core.values import EventId, Secret, words_of
 
 __all__ = [
@@ -30,9 +30,9 @@ __all__ = [
 
 def force_close(cfd: Cfd, keys: CfdKeys, tip: int) -> tuple[e.CfdEvent, ...]:
     """Publish the live commit. Refused before there is one and after one is published; by nothing else."""
-    if isinstance(cfd.phase, p.COMMITTED):
+    if isinstance(cfd.phase, p.COMMITTED) or (cfd.forced is not None and isinstance(cfd.phase, p.ClosePending)):
         raise RuleViolation("a commit is published already")
-    if cfd.held is None or not isinstance(cfd.phase, p.LockPending | p.Open):
+    if cfd.held is None or not isinstance(cfd.phase, p.LockPending | p.Open | p.ClosePending):
         raise RuleViolation(f"there is nothing to close while the CFD is {words_of(cfd.phase)}")
     commit = cfd.held.live.sign_commit(keys).serialize()
     return (e.ForceCloseStarted(commit, e.CloseReason.COMMAND, tip),)
@@ -41,29 +41,24 @@ def force_close(cfd: Cfd, keys: CfdKeys, tip: int) -> tuple[e.CfdEvent, ...]:
 # --- the oracle ----------------------------------------------------------------------------------------------------
 
 
-def attest(cfd: Cfd, event: EventId, raw: bytes) -> tuple[e.CfdEvent, ...]:
+def attest(cfd: Cfd, event: EventId, raw: bytes, kept: Announcement | None = None) -> tuple[e.CfdEvent, ...]:
     """Keep the oracle's word, once checked; `PeerViolation` or `DecodeError` when it does not hold.
 
-    A liquidation event whose outcome liquidates nobody is no news. A second outcome of one event is proof that the
-    oracle cannot be believed.
+    `kept`: the CFD's oracle's announcement of the event, for one that only a revoked revision was for. Of an outcome
+    that no CET pays a short proof is kept. A second outcome of one event is proof that the oracle cannot be believed.
     """
-    announcement = _announcement(cfd, event)
+    known = cfd.outcome_of(event)
+    announcement = _announcement(cfd, event) or (kept if known is not None else None)
     if cfd.held is None or announcement is None:
         return ()
     attestation = read_attestation(announcement, raw)
-    known = next((a for a in cfd.attestations if a.event_id == event), None)
-    if known is not None:
-        return _again(cfd, known, attestation)
+    if known is not None and attestation.outcome != known.outcome:
+        doubted = any(doubt.first.event_id == event for doubt in cfd.equivocations)
+        return () if doubted else (e.OracleEquivocated(known, attestation),)
     if any(dlc.covers(attestation) for dlc in cfd.held.unrevoked):
-        return (e.OracleAttested(attestation),)
-    return ()
-
-
-def _again(cfd: Cfd, known: Attestation, attestation: Attestation) -> tuple[e.CfdEvent, ...]:
-    doubted = any(doubt.first.event_id == known.event_id for doubt in cfd.equivocations)
-    if attestation.outcome == known.outcome or doubted:
-        return ()
-    return (e.OracleEquivocated(known, attestation),)
+        heard = any(a.event_id == event for a in cfd.attestations)
+        return () if heard else (e.OracleAttested(attestation),)
+    return () if known is not None else (e.OutcomeNoted(attestation.brief),)
 
 
 def _announcement(cfd: Cfd, event: EventId) -> Announcement | None:
@@ -110,7 +105,7 @@ def check_can_roll_over(cfd: Cfd) -> Held:
 
 def is_due(cfd: Cfd, held: Held) -> bool:
     """Whether an attestation settles or liquidates the live revision; one of a replaced revision does not count."""
-    return any(held.live.covers(attestation) for attestation in cfd.attestations)
+    return any(held.live.covers(attestation) for attestation in cfd.signed)
 
 
 def check_can_close(cfd: Cfd, price: Decimal) -> Held:

@@ -12,7 +12,7 @@ from cfd_core.cfd.offer import Offer
 from cfd_core.contract.draft import Party
 from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.terms import ContractTerms, RevisionTerms
-from cfd_core.oracle import Announcement, Attestation
+from cfd_core.oracle import Announcement, Attestation, AttestedOutcome
 from cfd_core.values import CfdId, OfferId, PeerId, Role, Sats, Timestamp
 
 # --- the node ------------------------------------------------------------------------------------------------------
@@ -142,6 +142,8 @@ class RolloverPrepared:
     own_commit: bytes = field(repr=False)
     their_refund: bytes = field(repr=False)
     cets_sha256: bytes = field(repr=lambda digest: digest.hex())
+    at: Timestamp
+    """0 where it was stored before this was."""
 
 
 @frozen
@@ -193,11 +195,16 @@ class CloseReason(Enum):
     COMMAND = "command"
     LIQUIDATION = "liquidation"
     EXPIRED = "expired"
+    UNREVOKED = "unrevoked"
+    """A rollover stayed open, and the counterparty could soon have chosen between two revisions."""
 
 
 @frozen
 class ForceCloseStarted:
-    """We decided to publish the live commit; it reveals our publish secret of that revision."""
+    """We decided to publish the live commit; it reveals our publish secret of that revision.
+
+    It may have to wait behind a close that is in the mempool.
+    """
 
     commit: bytes = field(repr=False)
     reason: CloseReason
@@ -237,10 +244,17 @@ class OracleAttested:
 
 
 @frozen
+class OutcomeNoted:
+    """The oracle has signed an outcome that no CET pays: kept to know a second, different one when it comes."""
+
+    outcome: AttestedOutcome = field(repr=False)
+
+
+@frozen
 class OracleEquivocated:
     """The oracle signed two outcomes for one event: proof of its fault. Neither is acted on until someone chooses."""
 
-    first: Attestation = field(repr=False)
+    first: AttestedOutcome = field(repr=False)
     second: Attestation = field(repr=False)
 
 
@@ -298,6 +312,8 @@ class CloseSeen:
     maker: Sats
     taker: Sats
     height: int
+    tip: int
+    """The height we knew then; 0 where it was stored before this was."""
 
 
 @frozen
@@ -337,6 +353,7 @@ CfdEvent = (
     | CommitGone
     | FeeBumped
     | OracleAttested
+    | OutcomeNoted
     | OracleEquivocated
     | OutcomeChosen
     | ExitSigned

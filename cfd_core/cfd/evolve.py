@@ -51,7 +51,9 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
         case e.RolloverFailed(reason, _):
             return replace(cfd, rollover_trouble=reason)
         case e.RolloverPrepared():
-            return replace(cfd, held=replace(held_of(cfd), next=_prepared(cfd, event)))
+            held = held_of(cfd)
+            since = held.rolling_since if held.next is not None else event.at
+            return replace(cfd, held=replace(held, next=_prepared(cfd, event), rolling_since=since))
         case e.RolloverSigned(their_commit):
             return _rolled(cfd, their_commit)
         case e.RevisionRevoked():
@@ -59,22 +61,30 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
         case e.CloseSigned():
             return replace(cfd, held=_close_signed(held_of(cfd), event))
         case e.FeeBumped(parent, child, rate):
-            return replace(cfd, bump=Bump(parent, child, rate))
+            bumped = cfd.bumped if parent in cfd.bumped else (*cfd.bumped, parent)
+            return replace(cfd, bump=Bump(parent, child, rate), bumped=bumped)
         case e.OracleAttested(attestation):
             return replace(cfd, attestations=(*cfd.attestations, attestation))
+        case e.OutcomeNoted(outcome):
+            return replace(cfd, noted=(*cfd.noted, outcome))
         case e.OracleEquivocated(first, second):
             return _doubted(replace(cfd, equivocations=(*cfd.equivocations, Equivocation(first, second))))
         case e.OutcomeChosen(outcome):
-            chosen = tuple(replace(doubt, chosen=outcome) for doubt in cfd.equivocations)
-            return _doubted(replace(cfd, equivocations=chosen))
+            return _doubted(replace(cfd, equivocations=tuple(_chosen(doubt, outcome) for doubt in cfd.equivocations)))
         case e.ExitSigned():
             ready = ReadyExit(kind=event.kind, number=event.number, transaction=event.transaction)
             others = tuple(x for x in cfd.exits if (x.kind, x.number) != (ready.kind, ready.number))
             return replace(cfd, exits=(*others, ready))
         case e.ForceCloseStarted():
-            return replace(cfd, phase=_next_phase(cfd, event), close_reason=event.reason)
+            forced = p.Commit(held_of(cfd).live.number, event.commit, event.tip)
+            after = replace(cfd, close_reason=event.reason, forced=forced)
+            return replace(after, phase=_next_phase(after, event))
         case _:
             return replace(cfd, phase=_next_phase(cfd, event))
+
+
+def _chosen(doubt: Equivocation, outcome: int) -> Equivocation:
+    return replace(doubt, chosen=outcome) if outcome in (doubt.first.outcome, doubt.second.outcome) else doubt
 
 
 def _doubted(cfd: Cfd) -> Cfd:
@@ -116,15 +126,20 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
             return p.SetupFailed(reason)
         case e.LockSeen(height):
             return p.Open(height) if height else p.LockPending()
-        case e.LockGone() | e.CloseGone():
+        case e.LockGone():
             return p.LockPending()
+        case e.CloseGone():
+            return p.CommitPending(cfd.forced) if cfd.forced is not None else p.LockPending()
         case e.LockConflictGone():
             # without their witnesses only the cancellation leads on
             return p.LockPending() if held_of(cfd).lock else p.LockSignedUnseen(cfd.opened_at)
         case e.LockConflictSeen(transaction, height):
             return p.LockConflict(transaction, height)
-        case e.ForceCloseStarted(commit, _, tip):
-            return p.CommitPending(p.Commit(held_of(cfd).live.number, commit, tip))
+        case e.ForceCloseStarted():
+            commit = cfd.forced
+            if commit is None:
+                raise AssertionError("told by the caller")
+            return cfd.phase if isinstance(cfd.phase, p.ClosePending) else p.CommitPending(commit)
         case e.CommitSeen():
             return _commit_seen(cfd.phase, event)
         case e.CommitGone():
@@ -133,8 +148,11 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
             return _exit_seen(cfd.phase, event)
         case e.ExitGone():
             return _without_exit(cfd.phase)
-        case e.CloseSeen(close, maker, taker, height):
-            return p.CloseConfirmed(close, maker, taker, height) if height else p.ClosePending(close)
+        case e.CloseSeen(close, maker, taker, height, tip):
+            if height:
+                return p.CloseConfirmed(close, maker, taker, height)
+            known = cfd.phase.tip if isinstance(cfd.phase, p.ClosePending) else 0
+            return p.ClosePending(close, known or tip)
         case e.CfdClosed(kind, maker, taker, height):
             return p.Closed(kind, maker, taker, height)
         case e.OrderPlaced():
@@ -205,7 +223,7 @@ def _revoked(held: Held, event: e.RevisionRevoked) -> Held:
         own_commit=held.old.own_commit,
         secret=Secret(event.secret),
     )
-    return replace(held, old=None, revoked=(*held.revoked, revoked))
+    return replace(held, old=None, rolling_since=None, revoked=(*held.revoked, revoked))
 
 
 # --- phases --------------------------------------------------------------------------------------------------------

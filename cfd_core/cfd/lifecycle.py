@@ -25,6 +25,8 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (p.LockConflict, e.LockConflictGone): (p.LockPending, p.LockSignedUnseen),
     (p.LockConflict, e.CfdClosed): (p.Closed,),
     **{(phase, e.ForceCloseStarted): (p.CommitPending,) for phase in _LOCKED},
+    # nodes keep the close, which pays more: our commit is offered until either is in a block
+    (p.ClosePending, e.ForceCloseStarted): (p.ClosePending,),
     **{(phase, e.CommitSeen): _COMMITTING for phase in (*_LOCKED, *_CLOSING, *_COMMITTING)},
     (p.ExitPending, e.CommitSeen): (*_COMMITTING, p.ExitPending),
     (p.ExitConfirmed, e.CommitSeen): (*_COMMITTING, p.ExitConfirmed),
@@ -32,8 +34,8 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     **{(phase, e.ExitSeen): p.EXITING for phase in (p.CommitConfirmed, p.CommitPending, *p.EXITING)},
     **{(phase, e.ExitGone): _COMMITTING for phase in p.EXITING},
     (p.ExitConfirmed, e.CfdClosed): (p.Closed,),
-    **{(phase, e.CloseSeen): _CLOSING for phase in (*_LOCKED, *_CLOSING, *_COMMITTING)},
-    **{(phase, e.CloseGone): (p.LockPending,) for phase in _CLOSING},
+    **{(phase, e.CloseSeen): _CLOSING for phase in (*_LOCKED, *_CLOSING, *_SPENT)},
+    **{(phase, e.CloseGone): (p.LockPending, p.CommitPending) for phase in _CLOSING},
     (p.CloseConfirmed, e.CfdClosed): (p.Closed,),
 }
 """(phase, event) -> the phases that may follow."""
@@ -51,6 +53,7 @@ FACTS: Final[dict[type, tuple[type, ...]]] = {
     e.CloseSigned: (*_LOCKED, *_CLOSING),
     e.FeeBumped: HELD,
     e.OracleAttested: HELD,
+    e.OutcomeNoted: HELD,
     e.OracleEquivocated: HELD,
     e.OutcomeChosen: HELD,
     e.ExitSigned: _SPENT,

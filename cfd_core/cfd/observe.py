@@ -54,7 +54,7 @@ def _lock_spent(cfd: Cfd, held: Held, report: OutpointReport, spend: Spend, tip:
         yield e.LockSeen(report.created or 0)
     if held.close is not None and tx.txid == Transaction.parse(held.close.transaction).txid:
         if _close_known(phase) != spend.height:
-            yield _close_seen(held, spend)
+            yield _close_seen(held, spend, tip)
         return
     for number in numbers(held):
         draft = draft_of(held, number)
@@ -64,11 +64,11 @@ def _lock_spent(cfd: Cfd, held: Held, report: OutpointReport, spend: Spend, tip:
             return
 
 
-def _close_seen(held: Held, spend: Spend) -> e.CloseSeen:
+def _close_seen(held: Held, spend: Spend, tip: int) -> e.CloseSeen:
     if held.close is None:
         raise AssertionError("told by the caller")
     close = build_close(held.live.draft, price(held.close.price))
-    return e.CloseSeen(spend.transaction, close.maker, close.taker, spend.height)
+    return e.CloseSeen(spend.transaction, close.maker, close.taker, spend.height, tip)
 
 
 def _lock_input(cfd: Cfd, held: Held, report: OutpointReport) -> Iterator[e.CfdEvent]:
@@ -150,7 +150,7 @@ def _close_known(phase: p.Phase) -> int | None:
     match phase:
         case p.CloseConfirmed():
             return phase.height
-        case p.ClosePending():
+        case p.ClosePending() if phase.tip:
             return 0
         case _:
             return None

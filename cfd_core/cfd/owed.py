@@ -17,8 +17,8 @@ from cfd_core.cfd.fees import scheduled_rate
 from cfd_core.cfd.react import Deadlines
 from cfd_core.cfd.revisions import draft_of, revoked_of
 from cfd_core.contract.costs import fee_of
-from cfd_core.contract.draft import ANCHOR_VOUT
-from cfd_core.values import FeeRate, Sats, Timestamp
+from cfd_core.contract.draft import ANCHOR_VOUT, COMMIT_VOUT, LOCK_VOUT
+from cfd_core.values import EventId, FeeRate, Sats, Timestamp
 
 BLOCK_SECONDS = 600
 
@@ -68,13 +68,16 @@ def _broadcasts(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
         yield _broadcast(cfd, "lock", held.lock)
     if held.cancel and isinstance(phase, p.LockSignedUnseen | p.LockConflict):
         yield _broadcast(cfd, "cancellation", held.cancel)
-    if held.close is not None and held.close.complete and isinstance(phase, _LOCK_UNSPENT):
+    if held.close is not None and held.close.complete and cfd.forced is None and isinstance(phase, _LOCK_UNSPENT):
+        # not after we force-closed: once nodes have let go of it, the commit is to get in
         yield _broadcast(cfd, "close", held.close.transaction)
     if isinstance(phase, p.CommitPending):
         yield _broadcast(cfd, "commit", phase.commit.transaction)
+    if isinstance(phase, p.ClosePending) and cfd.forced is not None:
+        yield _broadcast(cfd, "commit", cfd.forced.transaction)
     if isinstance(phase, p.COMMITTED) and not isinstance(phase, p.ExitConfirmed):
         yield from _exits(cfd, phase, at)
-    if cfd.bump is not None and isinstance(phase, p.CommitPending | p.ExitPending):
+    if cfd.bump is not None and (parent := waiting(cfd)) is not None and parent.txid == cfd.bump.parent:
         yield _broadcast(cfd, "fee bump", cfd.bump.child)
 
 
@@ -156,33 +159,61 @@ _CANCEL_WEIGHT = 4 * (10 + 43) + 2 + 272
 
 def _bumps(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
     """A child for what has waited too long. Punishments and cancellations are replaced instead."""
+    phase, parent = cfd.phase, waiting(cfd)
+    if parent is None or (isinstance(phase, p.COMMITTED) and revoked_of(held, phase.commit.number) is not None):
+        return
+    rate = scheduled_rate(cfd.terms.fee_rate, at.tip - _since(cfd, parent), at.max_fee_rate)
+    # without an output of ours there is nothing of ours in it: whoever has one pays
+    vout = ANCHOR_VOUT if isinstance(phase, p.CommitPending) else _own_output(cfd, parent)
+    if rate <= cfd.terms.fee_rate or vout is None or _bumped(cfd, parent, rate):
+        return
+    fee = Sats(_spent(cfd, held).sats - sum(out.sats for out in parent.outputs))
+    yield f.BumpFee(cfd.id, parent.serialize(), vout, fee, rate)
+
+
+def waiting(cfd: Cfd) -> Transaction | None:
+    """What is to confirm next of the commit, the exit or the close; None when none of them waits."""
+    match cfd.phase:
+        case p.CommitPending(commit):
+            return Transaction.parse(commit.transaction)
+        case p.ExitPending(_, _, spend):
+            return Transaction.parse(spend.transaction)
+        case p.ClosePending(close):
+            return Transaction.parse(close)
+        case _:
+            return None
+
+
+def _since(cfd: Cfd, parent: Transaction) -> int:
+    """The height from which our waiting counts.
+
+    One side leaves the other two blocks' start, so that they do not outbid each other: who did not publish the commit,
+    who gets less out of the close.
+    """
     phase = cfd.phase
-    if not isinstance(phase, p.CommitPending | p.ExitPending) or revoked_of(held, phase.commit.number) is not None:
-        return
-    draft = draft_of(held, phase.commit.number)
-    if draft is None:
-        return
-    commit = isinstance(phase, p.CommitPending)
-    parent = phase.commit.transaction if isinstance(phase, p.CommitPending) else phase.exit.transaction
-    since = phase.commit.tip if isinstance(phase, p.CommitPending) else phase.exit.tip
-    # who did not publish leaves the publisher two blocks' start, so that they do not outbid each other
-    patience = 0 if cfd.close_reason is not None else 2
-    rate = scheduled_rate(cfd.terms.fee_rate, at.tip - since - patience, at.max_fee_rate)
-    tx = Transaction.parse(parent)
-    vout = ANCHOR_VOUT if commit else _own_output(cfd, held, tx)
-    if rate <= cfd.terms.fee_rate or vout is None or _bumped(cfd, tx, rate):
-        return
-    fee = draft.costs.commit_fee if commit else Sats(draft.terms.pool + draft.costs.exit_fee - _paid(tx))
-    yield f.BumpFee(cfd.id, parent, vout, fee, rate)
+    if isinstance(phase, p.ClosePending):
+        own = _own_output(cfd, parent)
+        first = own is not None and parent.outputs[own].sats == max(out.sats for out in parent.outputs)
+        return phase.tip + (0 if first else _SECOND_WAITS)
+    if not isinstance(phase, p.CommitPending | p.ExitPending):
+        raise AssertionError("nothing waits")
+    tip = phase.commit.tip if isinstance(phase, p.CommitPending) else phase.exit.tip
+    return tip + (0 if cfd.close_reason is not None else _SECOND_WAITS)
 
 
-def _own_output(cfd: Cfd, held: Held, tx: Transaction) -> int | None:
-    script = held.live.draft.party(cfd.role).funder.payout_script
+_SECOND_WAITS = 2
+
+
+def _own_output(cfd: Cfd, tx: Transaction) -> int | None:
+    held = cfd.held
+    script = held.live.draft.party(cfd.role).funder.payout_script if held is not None else b""
     return next((vout for vout, out in enumerate(tx.outputs) if out.script == script), None)
 
 
-def _paid(tx: Transaction) -> int:
-    return sum(out.sats for out in tx.outputs)
+def _spent(cfd: Cfd, held: Held) -> TxOut:
+    """The output that the waiting transaction spends: of the lock, or of the commit."""
+    draft = held.live.draft
+    return draft.commit.outputs[COMMIT_VOUT] if isinstance(cfd.phase, p.ExitPending) else draft.lock.outputs[LOCK_VOUT]
 
 
 def _bumped(cfd: Cfd, tx: Transaction, rate: FeeRate) -> bool:
@@ -193,12 +224,22 @@ def _bumped(cfd: Cfd, tx: Transaction, rate: FeeRate) -> bool:
 
 
 def _oracle(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
-    known = {attestation.event_id for attestation in cfd.attestations}
+    known = {known.event_id for known in cfd.attestations} | {known.event_id for known in cfd.noted}
     for dlc in held.unrevoked:
         for announcement in dlc.draft.announcements:
             if announcement.event_id not in known:
                 yield f.FetchAttestation(announcement.event_id, announcement.maturity)
     if isinstance(cfd.phase, p.CommitPending | p.CommitConfirmed):
         number = cfd.phase.commit.number
-        if cfd.attestation_for(number) is not None and cfd.exit_for(number, ExitKind.CET, ExitKind.LIQUIDATION) is None:
+        attested = cfd.attestation_for(number)
+        if attested is not None and cfd.exit_for(number, ExitKind.CET, ExitKind.LIQUIDATION) is None:
             yield f.LoadRevision(cfd.id, number)
+        if attested is not None and isinstance(cfd.phase, p.CommitConfirmed):
+            # once more, while the timelock runs: an oracle that says something else by now is found out in time
+            yield f.FetchAttestation(attested.event_id, _maturity(held, number, attested.event_id))
+
+
+def _maturity(held: Held, number: int, event: EventId) -> Timestamp:
+    dlc = held.settleable(number)
+    due = [a.maturity for a in dlc.draft.announcements if a.event_id == event] if dlc is not None else []
+    return max(due, default=Timestamp(0))

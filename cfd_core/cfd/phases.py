@@ -59,6 +59,8 @@ class ClosePending:
     """The agreed close is published, and not confirmed."""
 
     close: bytes = field(repr=False)
+    tip: int
+    """The height we knew when it was published: how long it has waited. 0: not known."""
 
 
 @frozen
@@ -83,7 +85,7 @@ class Commit:
 
 @frozen
 class CommitPending:
-    """A commit is published, and not confirmed."""
+    """A commit is published, or ours is offered, and it is not confirmed."""
 
     commit: Commit
 

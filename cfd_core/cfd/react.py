@@ -35,6 +35,10 @@ class Deadlines:
     """After expiry and attestation both parties have this long to settle together."""
     oracle_patience: int = 12 * HOUR
     """After expiry without an attestation, on the way to a refund."""
+    unrevoked_before: int = 1 * HOUR
+    """Before the expiry of a revision that a rollover has not replaced for good: time for a commit to confirm."""
+    unrevoked_within: int = 600
+    """A rollover that late may still take this long to be completed."""
 
 
 @frozen(kw_only=True)
@@ -77,8 +81,8 @@ def _final(height: int, around: Circumstances) -> bool:
 
 
 def _force_close(cfd: Cfd, held: Held, around: Circumstances) -> Iterator[e.CfdEvent]:
-    reason = _close_reason(cfd, held, around)
-    if reason is not None and isinstance(cfd.phase, p.Open):
+    reason = _close_reason(cfd, held, around) if isinstance(cfd.phase, p.Open) else None
+    if reason is not None and not (held.close is not None and held.close.complete):
         commit = held.live.sign_commit(around.keys(cfd.id, held.live.number)).serialize()
         yield e.ForceCloseStarted(commit, reason, around.tip)
 
@@ -87,8 +91,26 @@ def _close_reason(cfd: Cfd, held: Held, around: Circumstances) -> e.CloseReason 
     attested = cfd.attestation_for(held.live.number)
     if attested is not None and attested.event_id != cfd.settlement.event_id:
         return e.CloseReason.LIQUIDATION
+    open_until = rollover_open_until(cfd, around.deadlines)
+    if open_until is not None and around.now >= open_until:
+        return e.CloseReason.UNREVOKED
     patience = around.deadlines.settle_within if attested else around.deadlines.oracle_patience
     return e.CloseReason.EXPIRED if around.now >= cfd.expiry + patience else None
+
+
+def rollover_open_until(cfd: Cfd, limits: Deadlines) -> Timestamp | None:
+    """When we force-close because a rollover is still not complete; None when none is open.
+
+    Until the commit that we can publish confirms, the counterparty may publish that of the other revision. Once the
+    oracle has spoken for either, it could choose what pays it more: so ours goes out before, or at once.
+    """
+    held = cfd.held
+    if held is None or held.rolling_since is None:
+        return None
+    if any(dlc.covers(attestation) for dlc in held.unrevoked for attestation in cfd.signed):
+        return held.rolling_since
+    first = min(dlc.draft.announcements[0].maturity for dlc in held.unrevoked)
+    return Timestamp(max(first - limits.unrevoked_before, held.rolling_since + limits.unrevoked_within))
 
 
 def _sign_exit(cfd: Cfd, held: Held, around: Circumstances) -> Iterator[e.CfdEvent]:

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
-from cfd_core.cfd.react import EXIT_FINALITY, Deadlines
+from cfd_core.cfd.react import EXIT_FINALITY, Deadlines, rollover_open_until
 from cfd_core.cfd.revisions import revoked_of
 from cfd_core.payouts import profit_percent
 from cfd_core.values import HOUR, CfdId, PeerId, Position, Role, Sats, Timestamp, round_half_up
@@ -86,7 +86,7 @@ def summary(cfd: Cfd, *, now: Timestamp, tip: int, price: Decimal | None = None,
         expiry=cfd.expiry,
         liquidation_price=curve.liquidation_price(cfd.position),
         deadline=_deadline(cfd, tip, deadlines),
-        warning=_warning(cfd, now),
+        warning=_warning(cfd, now, deadlines),
         worst_case=0 if cfd.held is None or cfd.ended else margin,
         fees_owed=cfd.balance if cfd.position is Position.LONG else -cfd.balance,
         unrealised=unrealised,
@@ -124,7 +124,11 @@ def _words(cfd: Cfd) -> tuple[str, str, tuple[str, ...]]:  # one line per phase
             return "open", "The position is open and enforceable by you alone.", _open_actions(cfd)
         case p.LockConflict():
             return "cancelling", "A coin of the lock was spent otherwise: the CFD will never open.", ()
-        case p.ClosePending() | p.CloseConfirmed():
+        case p.ClosePending() if cfd.forced is None:
+            return "settling", "The agreed close is on its way into a block.", ("force close",)
+        case p.ClosePending():
+            return "settling", "The agreed close waits for a block; so does your force close: the first one counts.", ()
+        case p.CloseConfirmed():
             return "settling", "The agreed close is on the chain; it is final after a few blocks.", ()
         case p.CommitPending() | p.CommitConfirmed():
             return _closing_words(cfd, phase)
@@ -135,7 +139,7 @@ def _words(cfd: Cfd) -> tuple[str, str, tuple[str, ...]]:  # one line per phase
 
 
 def _open_actions(cfd: Cfd) -> tuple[str, ...]:
-    waiting = cfd.held is not None and (cfd.held.close is not None or cfd.attestations)
+    waiting = cfd.held is not None and (cfd.held.close is not None or cfd.signed)
     return ("settle", "force close") if waiting else ("roll over", "settle", "force close")
 
 
@@ -157,6 +161,8 @@ def _deadline(cfd: Cfd, tip: int, deadlines: Deadlines) -> Deadline | None:
         case p.Open() if cfd.attestations:
             by = Timestamp(cfd.expiry + deadlines.settle_within)
             return Deadline("the position is closed on the chain", by, None)
+        case p.Open() if (until := rollover_open_until(cfd, deadlines)) is not None:
+            return Deadline("the position is closed on the chain unless the rollover is completed", until, None)
         case p.Open():
             return Deadline("expiry", cfd.expiry, None)
         case p.CommitConfirmed() if cfd.attestation_for(phase.commit.number) is not None:
@@ -171,12 +177,15 @@ def _deadline(cfd: Cfd, tip: int, deadlines: Deadlines) -> Deadline | None:
             return None
 
 
-def _warning(cfd: Cfd, now: Timestamp) -> str:
+def _warning(cfd: Cfd, now: Timestamp, deadlines: Deadlines) -> str:
     if cfd.equivocations:
         return "the oracle signed two different prices for one event"
     if not isinstance(cfd.phase, p.Open) or cfd.attestations:
         return ""
     trouble = f"the last rollover failed: {cfd.rollover_trouble}" if cfd.rollover_trouble else ""
+    since = cfd.held.rolling_since if cfd.held is not None else None
+    if since is not None and now >= since + deadlines.unrevoked_within:
+        trouble = "a rollover is not complete: the counterparty does not answer"
     for hours in WARN_HOURS:
         if 0 < cfd.expiry - now <= hours * HOUR:
             late = f"expires in less than {hours} h and is not rolled over"

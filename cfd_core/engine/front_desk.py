@@ -23,11 +23,11 @@ from cfd_core.cfd.owed import Now, owed
 from cfd_core.engine import life, opening, punctual, reception, resuming, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
 from cfd_core.engine.settings import Settings
-from cfd_core.engine.turn import State, Turn, fold_node, named
+from cfd_core.engine.turn import OracleEvent, State, Turn, fold_node, named
 from cfd_core.oracle import Announcement
 from cfd_core.protocols.contract_setup import states as setup_states
 from cfd_core.protocols.settlement import states as settlement_states
-from cfd_core.values import CfdId, EventId, OfferId, Timestamp
+from cfd_core.values import CfdId, OfferId, Timestamp
 
 
 @frozen
@@ -48,7 +48,7 @@ class Engine(State):
         """The engine as its stored (stream, event) pairs left it, in their order."""
         cfds: dict[CfdId, Cfd] = {}
         offers: dict[OfferId, Offer] = {}
-        announcements: dict[EventId, Announcement] = {}
+        announcements: dict[OracleEvent, Announcement] = {}
         kept = set()
         node_version = 0
         for stream, event in events:
@@ -65,6 +65,7 @@ class Engine(State):
             cfds=cfds,
             offers=offers,
             announcements=announcements,
+            voices={event: oracle for oracle, event in announcements},
             kept=frozenset(kept),
             node_version=node_version,
         )
@@ -85,7 +86,7 @@ class Engine(State):
         policy = self.settings.policy
         at = Now(tip=self.tip, now=now, deadlines=policy.deadlines, max_fee_rate=policy.max_fee_rate)
         events = dict.fromkeys(event for o in self.offers.values() for event in (o.event, *o.liquidations))
-        fetches = (f.FetchAnnouncement(event) for event in events if event not in self.announcements)
+        fetches = (f.FetchAnnouncement(event) for event in events if event not in self.voices)
         return (*fetches, *(effect for cfd in self.cfds.values() for effect in owed(cfd, at)))
 
     @property

@@ -10,7 +10,8 @@ from cfd_core.cfd import decide
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
-from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction
+from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction, waiting
+from cfd_core.cfd.react import rollover_open_until
 from cfd_core.contract.witness import check_witness
 from cfd_core.engine import punctual, resuming, runs
 from cfd_core.engine.settings import Policy
@@ -74,7 +75,7 @@ def attested(turn: Turn, event: EventId, raw: bytes) -> None:
     refused: PeerViolation | DecodeError | None = None
     for key, cfd in _held(turn):
         try:
-            turn.record(key, *decide.attest(cfd, event, raw))
+            turn.record(key, *decide.attest(cfd, event, raw, turn.announcements.get((cfd.oracle, event))))
         except (PeerViolation, DecodeError) as error:
             # two oracles may use one name for an event: the word of one must not stop at the other's CFDs
             refused = error
@@ -105,9 +106,8 @@ def bump_signed(turn: Turn, answer: i.FeeBumpSigned) -> None:
     """Keep the child, if its parent still waits."""
     cfd = turn.cfd(answer.cfd_id)
     child = Transaction.parse(answer.child)
-    if isinstance(cfd.phase, p.CommitPending | p.ExitPending) and any(
-        tx_in.outpoint.txid == answer.parent for tx_in in child.inputs
-    ):
+    parent = waiting(cfd)
+    if parent is not None and any(tx_in.outpoint.txid == parent.txid == answer.parent for tx_in in child.inputs):
         turn.record(cfd.id, e.FeeBumped(answer.parent, answer.child, answer.rate))
 
 
@@ -120,4 +120,6 @@ def deadlines(cfd: Cfd, policy: Policy, after: Timestamp) -> list[Timestamp]:
         found += [first, after + BLOCK_SECONDS if after >= first else first]
     if isinstance(cfd.phase, p.Open):
         found += [cfd.expiry + limits.settle_within, cfd.expiry + limits.oracle_patience]
+        open_until = rollover_open_until(cfd, limits)
+        found += [open_until] if open_until is not None else []
     return [Timestamp(at) for at in found if at > after]

@@ -69,6 +69,7 @@ def events_of(outcome: Any, now: Timestamp) -> tuple[e.CfdEvent, ...]:
                     own_commit=own_commit,
                     their_refund=dlc.their_refund,
                     cets_sha256=dlc.cets_sha256,
+                    at=now,
                 ),
             )
         case rollover_machine.Signed(their_commit):

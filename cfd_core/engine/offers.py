@@ -24,7 +24,7 @@ def withdraw(turn: Turn, offer: OfferId) -> None:
 def learn(turn: Turn, maker: PeerId, offers: tuple[Offer, ...]) -> None:
     turn.market[maker] = offers
     wanted = dict.fromkeys(event for offer in offers for event in (offer.event, *offer.liquidations))
-    turn.effects.extend(f.FetchAnnouncement(event) for event in wanted if event not in turn.announcements)
+    turn.effects.extend(f.FetchAnnouncement(event) for event in wanted if event not in turn.voices)
 
 
 def check_offer(turn: Turn, offer: Offer) -> tuple[Announcement, ...]:
@@ -37,6 +37,8 @@ def check_offer(turn: Turn, offer: Offer) -> tuple[Announcement, ...]:
         raise RuleViolation(f"the offer's fee rate of {offer.fee_rate} sat/vB is over our limit")
     announcements = tuple(known(turn, event) for event in (offer.event, *offer.liquidations))
     settlement = announcements[0]
+    if any(announcement.oracle_key != settlement.oracle_key for announcement in announcements):
+        raise RuleViolation("the offer's events are announced by more than one oracle")
     if settlement.maturity != offer.expiry or any(a.digits != offer.digits for a in announcements):
         raise RuleViolation("the offer's expiry or digits are not those that the oracle announced")
     for announcement in announcements:
@@ -63,7 +65,7 @@ def _check_index(offer: Offer, announcement: Announcement) -> None:
 
 def known(turn: Turn, event: EventId) -> Announcement:
     """The announcement of an event; `RuleViolation` while the oracle has not been heard."""
-    announcement = turn.announcements.get(event)
+    announcement = turn.announcement(event)
     if announcement is None:
         raise RuleViolation(f"the oracle's announcement of {event} is not known yet")
     return announcement

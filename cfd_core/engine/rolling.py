@@ -204,20 +204,21 @@ def _time_of(cfd: Cfd, event: EventId) -> Timestamp:
 # --- announcements -------------------------------------------------------------------------------------------------
 
 
-def fetch_events(turn: Turn, key: RunId) -> None:
-    """Go on once every announcement is known; ask for those that are not."""
+def fetch_events(turn: Turn, key: RunId, *, ask: bool = True) -> None:
+    """Go on once every announcement of the CFD's oracle is known; ask for those that are not."""
     run = turn.runs.get(key)
-    if run is None or not isinstance(run.state, s.AwaitingEvents):
+    if run is None or not isinstance(run.state, s.AwaitingEvents) or run.cfd_id is None:
         return
-    wanted = run.state.wanted
-    missing = [event for event in wanted if event not in turn.announcements]
+    oracle = turn.cfds[run.cfd_id].oracle
+    found = {event: turn.announcement(event, oracle) for event in run.state.wanted}
+    missing = [event for event, announcement in found.items() if announcement is None]
     if missing:
-        turn.effects.extend(f.FetchAnnouncement(event) for event in missing)
+        turn.effects.extend(f.FetchAnnouncement(event) for event in missing if ask)
         return
-    runs.answer_run(turn, run, s.EventsKnown(tuple(turn.announcements[event] for event in wanted)))
+    runs.answer_run(turn, run, s.EventsKnown(tuple(x for x in found.values() if x is not None)))
 
 
 def announced(turn: Turn) -> None:
     """An announcement came in: some run may have waited for it."""
     for key in list(turn.runs):
-        fetch_events(turn, key)
+        fetch_events(turn, key, ask=False)

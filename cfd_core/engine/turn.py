@@ -27,6 +27,10 @@ MAX_REACTIONS: Final = 20
 """Reactions end by themselves after a few; more is a bug of ours, not a reason to run for ever."""
 
 
+OracleEvent = tuple[bytes, EventId]
+"""The oracle's key and the event: two oracles may use one name for an event."""
+
+
 @frozen(kw_only=True)
 class Run:
     """One live protocol run."""
@@ -57,11 +61,13 @@ class State:
     """Our own, as a maker."""
     node_version: int = 0
     """Events of the node's own stream so far: offers and announcements."""
-    kept: frozenset[tuple[EventId, bytes]] = frozenset()
-    """Announcements that are stored, by event and oracle."""
+    kept: frozenset[OracleEvent] = frozenset()
+    """Announcements that are stored."""
     market: Mapping[PeerId, tuple[Offer, ...]] = field(factory=dict)
     """Other makers' offers."""
-    announcements: Mapping[EventId, Announcement] = field(factory=dict)
+    announcements: Mapping[OracleEvent, Announcement] = field(factory=dict)
+    voices: Mapping[EventId, bytes] = field(factory=dict)
+    """The key of the oracle that announced an event last: new contracts are made with that one."""
     runs: Mapping[RunId, Run] = field(factory=dict)
     rollover_tries: Mapping[CfdId, Tries] = field(factory=dict)
     """Rollovers that we proposed."""
@@ -74,7 +80,7 @@ class State:
     """The time of the last turn."""
 
 
-def fold_node(offers: dict[OfferId, Offer], announcements: dict[EventId, Announcement], event: e.NodeEvent) -> None:
+def fold_node(offers: dict[OfferId, Offer], announcements: dict[OracleEvent, Announcement], event: e.NodeEvent) -> None:
     """Take one event of the node's own stream in."""
     match event:
         case e.OfferPublished(offer):
@@ -82,11 +88,11 @@ def fold_node(offers: dict[OfferId, Offer], announcements: dict[EventId, Announc
         case e.OfferWithdrawn(key):
             offers.pop(key, None)
         case e.AnnouncementKept(announcement):
-            announcements[announcement.event_id] = announcement
+            announcements[named(announcement)] = announcement
 
 
-def named(announcement: Announcement) -> tuple[EventId, bytes]:
-    return announcement.event_id, announcement.oracle_key
+def named(announcement: Announcement) -> OracleEvent:
+    return announcement.oracle_key, announcement.event_id
 
 
 class Turn:
@@ -101,6 +107,7 @@ class Turn:
         self.kept = state.kept
         self.market = dict(state.market)
         self.announcements = dict(state.announcements)
+        self.voices = dict(state.voices)
         self.runs = dict(state.runs)
         self.rollover_tries = dict(state.rollover_tries)
         self.resume_tries = dict(state.resume_tries)
@@ -112,8 +119,9 @@ class Turn:
 
     def changes(self) -> dict[str, Any]:
         """The fields of `State` as this turn leaves them."""
-        names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "runs", "rollover_tries")
-        return {name: getattr(self, name) for name in (*names, "resume_tries", "runs_begun", "tip", "clock")}
+        names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "voices", "runs")
+        rest = ("rollover_tries", "resume_tries", "runs_begun", "tip", "clock")
+        return {name: getattr(self, name) for name in (*names, *rest)}
 
     # --- recording -----------------------------------------------------------------------------------------------
 
@@ -125,9 +133,14 @@ class Turn:
 
     def learn(self, announcement: Announcement) -> None:
         """Know an announcement; another one of the same event by the same oracle never replaces one that is stored."""
-        known = self.announcements.get(announcement.event_id)
-        if known is None or named(known) != named(announcement) or named(known) not in self.kept:
-            self.announcements[announcement.event_id] = announcement
+        self.voices[announcement.event_id] = announcement.oracle_key
+        if named(announcement) not in self.kept:
+            self.announcements[named(announcement)] = announcement
+
+    def announcement(self, event: EventId, oracle: bytes | None = None) -> Announcement | None:
+        """What this oracle announced, or the one that new contracts are made with."""
+        key = self.voices.get(event) if oracle is None else oracle
+        return None if key is None else self.announcements.get((key, event))
 
     def keep(self, announcements: tuple[Announcement, ...]) -> None:
         """Store the announcements that a contract relies on, each once."""

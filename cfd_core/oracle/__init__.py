@@ -5,7 +5,7 @@ are encrypted to, `Attestation.prefix_secret` the secrets that decrypt them. The
 """
 
 from cfd_core.oracle.announcement import Announcement, read_announcement
-from cfd_core.oracle.attestation import Attestation, check_digits, read_attestation
+from cfd_core.oracle.attestation import Attestation, AttestedOutcome, check_digits, read_attestation
 from cfd_core.oracle.dialect import MAX_DIGITS, MAX_MESSAGE, Dialect, OracleKeys, SignatureStatus
 from cfd_core.oracle.event_id import (
     BITMEX_BXBT,
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_MESSAGE",
     "Announcement",
     "Attestation",
+    "AttestedOutcome",
     "Dialect",
     "IssuedEvent",
     "OracleKeys",

@@ -10,6 +10,7 @@ from cfd_core.oracle import dlc, olivia
 from cfd_core.oracle.announcement import Announcement
 from cfd_core.oracle.dialect import Dialect, forged
 from cfd_core.oracle.parsed import ParsedAttestation
+from cfd_core.oracle.points import adaptor_points
 from cfd_core.values import DigitPrefix, EventId, Secret
 
 
@@ -32,6 +33,33 @@ class Attestation:
         if not 1 <= prefix.length <= self.digits or not prefix.covers(self.outcome, self.digits):
             raise RuleViolation(f"the attested outcome {self.outcome} is not in {prefix}")
         return scalar_sum([Secret(scalar) for scalar in self.scalars[: prefix.length]])
+
+    @property
+    def brief(self) -> "AttestedOutcome":
+        """What is kept of it where no CET pays the outcome; `PeerViolation` for scalars that cancel out."""
+        try:
+            whole = self.prefix_secret(DigitPrefix(self.digits, self.outcome))
+        except RuleViolation as error:
+            raise forged("the attestation's scalars cancel out") from error
+        return AttestedOutcome(self.event_id, self.outcome, self.digits, whole.reveal())
+
+
+@frozen
+class AttestedOutcome:
+    """An outcome and the proof that the oracle signed it: nobody else could know the sum of its digits' scalars."""
+
+    event_id: EventId
+    outcome: int
+    digits: int
+    scalar: bytes = field(repr=False)
+    """32 bytes; times the generator it is the sum of the announced points of the outcome's digits."""
+
+    def proved(self, announcement: Announcement) -> bool:
+        """Whether the oracle of this announcement signed this outcome."""
+        if (self.event_id, self.digits) != (announcement.event_id, announcement.digits) or self.outcome >> self.digits:
+            return False
+        (point,) = adaptor_points(announcement, [DigitPrefix(self.digits, self.outcome)])
+        return 0 < int.from_bytes(self.scalar, "big") < ORDER and public_key(Secret(self.scalar)) == point
 
 
 def read_attestation(announcement: Announcement, raw: bytes) -> Attestation:

@@ -5,7 +5,7 @@ Announcements are big and shared by many revisions, so they are stored once (`an
 the oracle's key alone, as the terms beside it name the events.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.oracle import Announcement
 from cfd_core.serial.conversion import decode_object, encode_object, structure, unstructure
 from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.upcasts import UPCASTS, Upcast
 from cfd_core.values import CfdId
 
 MAX_EVENT: Final = 1024 * 1024
@@ -35,7 +36,7 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.CancelSigned: ("cancel-signed", 1),
     e.LockConflictSeen: ("lock-conflict-seen", 1),
     e.LockConflictGone: ("lock-conflict-gone", 1),
-    e.RolloverPrepared: ("rollover-prepared", 1),
+    e.RolloverPrepared: ("rollover-prepared", 2),
     e.RolloverSigned: ("rollover-signed", 1),
     e.RevisionRevoked: ("revision-revoked", 1),
     e.RolloverQuoted: ("rollover-quoted", 1),
@@ -46,17 +47,16 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.CommitGone: ("commit-gone", 1),
     e.FeeBumped: ("fee-bumped", 1),
     e.OracleAttested: ("oracle-attested", 1),
-    e.OracleEquivocated: ("oracle-equivocated", 1),
+    e.OutcomeNoted: ("outcome-noted", 1),
+    e.OracleEquivocated: ("oracle-equivocated", 2),
     e.OutcomeChosen: ("outcome-chosen", 1),
     e.ExitSigned: ("exit-signed", 1),
     e.ExitSeen: ("exit-seen", 1),
     e.ExitGone: ("exit-gone", 1),
-    e.CloseSeen: ("close-seen", 1),
+    e.CloseSeen: ("close-seen", 2),
     e.CloseGone: ("close-gone", 1),
     e.CfdClosed: ("cfd-closed", 1),
 }
-Upcast = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes the fields of a stored version those of the next. It may change what it is given, and knows nothing else."""
 
 
 @define(frozen=True, slots=False)
@@ -82,8 +82,6 @@ class Forms:
         return {name: (kind, version) for kind, (name, version) in self.names.items()}
 
 
-UPCASTS: Final[dict[tuple[str, int], Upcast]] = {}
-"""None yet: every event is at its first version."""
 FORMS: Final = Forms(NAMES, UPCASTS)
 _REFERRING: Final = (e.OrderPlaced, e.RolloverPrepared)
 

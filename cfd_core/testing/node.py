@@ -196,6 +196,7 @@ def contents(engine: Engine) -> list[Any]:
         engine.offers,
         engine.market,
         engine.announcements,
+        engine.voices,
         engine.runs,
         engine.rollover_tries,
         engine.resume_tries,

@@ -38,6 +38,7 @@ from cfd_core.crypto.secp import public_key
 from cfd_core.engine import NODE_STREAM
 from cfd_core.oracle import (
     Announcement,
+    AttestedOutcome,
     Dialect,
     IssuedEvent,
     OracleSecrets,
@@ -259,7 +260,7 @@ def opening(theirs: Theirs) -> Iterator[Happened]:
 
 
 def rolled(number: int, theirs: Theirs) -> Iterator[Happened]:
-    """The maker's events of one rollover."""
+    """The maker's events of one rollover, and of an hour that liquidates nobody."""
     prepared = e.RolloverPrepared(
         revision=theirs.draft.revision,
         announcements=theirs.draft.announcements,
@@ -268,7 +269,10 @@ def rolled(number: int, theirs: Theirs) -> Iterator[Happened]:
         own_commit=dlc.sign_commit(theirs.draft, Role.MAKER, keys(Role.MAKER, number), AUX),
         their_refund=theirs.refund,
         cets_sha256=hashlib.sha256(theirs.cets).digest(),
+        at=NOW,
     )
+    hour = theirs.draft.announcements[1]
+    yield Happened((e.OutcomeNoted(AttestedOutcome(hour.event_id, 54_000, hour.digits, bytes(range(32)))),))
     yield Happened((prepared,), theirs.cets)
     yield Happened((e.RolloverSigned(theirs.commit),))
     yield Happened((e.RevisionRevoked(number - 1, keys(Role.TAKER, number - 1).revocation.reveal()),))

@@ -14,6 +14,7 @@ from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.serial import stored
 from cfd_core.serial.conversion import decode_object, encode_object
 from cfd_core.serial.records import StoredEvent
+from cfd_core.serial.upcasts import UPCASTS
 
 
 @frozen(kw_only=True)
@@ -34,7 +35,7 @@ def with_notes(fields: dict[str, Any]) -> dict[str, Any]:
 
 NAMES = {kind: literal for kind, literal in stored.NAMES.items() if kind is not e.LockSigned}
 NAMES[NextLockSigned] = ("lock-signed", 3)
-NEXT = stored.Forms(NAMES, {("lock-signed", 1): with_signer, ("lock-signed", 2): with_notes})
+NEXT = stored.Forms(NAMES, {**UPCASTS, ("lock-signed", 1): with_signer, ("lock-signed", 2): with_notes})
 
 
 def test_a_contract_of_version_n_closes_under_a_later_one(open_museum: Callable[..., Any]) -> None:
@@ -82,10 +83,11 @@ def test_what_cannot_be_upcast_is_refused(records: list[StoredEvent]) -> None:
 @pytest.mark.parametrize(
     ("names", "upcasts"),
     [
-        ({**stored.NAMES, e.LockGone: ("lock-gone", 2)}, {}),
-        (stored.NAMES, {("lock-gone", 1): dict}),
-        ({**stored.NAMES, e.LockGone: ("lock-gone", 3)}, {("lock-gone", 2): dict}),
-        ({**stored.NAMES, e.LockGone: ("lock-seen", 1)}, {}),
+        (stored.NAMES, {}),
+        ({**stored.NAMES, e.LockGone: ("lock-gone", 2)}, UPCASTS),
+        (stored.NAMES, {**UPCASTS, ("lock-gone", 1): dict}),
+        ({**stored.NAMES, e.LockGone: ("lock-gone", 3)}, {**UPCASTS, ("lock-gone", 2): dict}),
+        ({**stored.NAMES, e.LockGone: ("lock-seen", 1)}, UPCASTS),
     ],
 )
 def test_a_release_that_cannot_read_what_was_stored_is_refused(names: Any, upcasts: Any) -> None:

@@ -137,7 +137,7 @@ class Acting:
     async def release(self, cfd: str) -> None:
         """Give a CFD's coins back, those of its fee bumps too; if that fails, the next start of the node does it."""
         known = self._pump.engine.cfds.get(CfdId(cfd))
-        bumps = [_bump_id(known.id, known.bump.parent)] if known is not None and known.bump is not None else []
+        bumps = [_bump_id(known.id, parent) for parent in known.bumped] if known is not None else []
         try:
             for name in (cfd, *bumps):
                 await self._wallet.release(name)

@@ -147,7 +147,7 @@ class World:
     ) -> CfdId:
         """Wait for the offer and its announcement, then take it."""
         await self.until(
-            taker, lambda: offer in taker.engine.market.get(maker, ()) and offer.event in taker.engine.announcements
+            taker, lambda: offer in taker.engine.market.get(maker, ()) and offer.event in taker.engine.voices
         )
         return self.take_now(taker, maker, offer, quantity, position)
 

@@ -18,6 +18,7 @@ from embit.transaction import Transaction
 ANCHOR = 240
 POOL = 3_000_000
 CET_PROOF = "refused one block before its timelock of 12 ends: non-BIP68-final"
+CLOSE_PROOF = "refused, as it pays no more than the close: the commit"
 REFUND_PROOF = "refused one block before its timelock of 216 ends: non-BIP68-final"
 
 
@@ -63,6 +64,7 @@ TOLD = {
     "punish": Told("punishment", (*_COMMIT, "punishment"), Fraction(0), rollovers=1, paid=2_999_974),
     "cancel": Told("cancellation", ("cancellation",), Fraction(0), paid=0),
     "reorg": Told("CET", (*_COMMIT, "CET"), long_payout(48_935), _TOLERANCE, (CET_PROOF,), 48_935),
+    "stuck-close": Told("close", ("lock", "close", "fee bump", "fee bump"), _SETTLED, proofs=(CLOSE_PROOF,)),
     "fees": Told("CET", (*_COMMIT, "fee bump", "CET"), long_payout(48_935), _TOLERANCE, (CET_PROOF,), 48_935),
 }
 
@@ -140,7 +142,7 @@ def check_heights(height: dict[str, int]) -> None:
     if "punishment" in height:
         assert height["punishment"] < height["commit"] + 12
     if "fee bump" in height:
-        assert height["fee bump"] == height["commit"]
+        assert height["fee bump"] == height["commit" if "commit" in height else "close"]
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -233,7 +233,7 @@ def test_settling_together(hourly_pair: Any) -> None:
     pair.taker.give(c.ProposeSettlement(pair.taker.cfd.id, Decimal(50_000)))
     pair.run()
     for node in pair.nodes:
-        assert (told(node).state, told(node).actions, told(node).deadline) == ("settling", (), None)
+        assert (told(node).state, told(node).actions, told(node).deadline) == ("settling", ("force close",), None)
     pair.mine()
     for node in pair.nodes:
         assert (told(node).state, told(node).deadline) == ("settling", Deadline("final", None, pair.chain.height + 2))

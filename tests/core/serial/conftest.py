@@ -11,25 +11,25 @@ from cfd_core.cfd.offer import Offer
 from cfd_core.serial.records import StoredEvent
 from cfd_core.values import EventId, FeeRate, Network, OfferId, Sats, Timestamp
 
-SAMPLES = Path(__file__).parents[2] / "samples" / "v1"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
-def read_records(name: str) -> tuple[StoredEvent, ...]:
+def read_records(path: Path) -> tuple[StoredEvent, ...]:
     """The stored records of one golden sample, in order."""
-    rows = json.loads((SAMPLES / f"{name}.json").read_text("utf-8"))
+    rows = json.loads(path.read_text("utf-8"))
     return tuple(StoredEvent(r["stream"], r["version"], r["name"], r["schema"], r["payload"].encode()) for r in rows)
 
 
 @pytest.fixture(scope="session")
 def lives() -> dict[str, tuple[StoredEvent, ...]]:
-    """All golden samples of stored events by name."""
-    return {path.stem: read_records(path.stem) for path in sorted(SAMPLES.glob("*.json")) if path.stem != "wire"}
+    """All golden samples of stored events by name, those of every version."""
+    return {path.stem: read_records(path) for path in sorted(SAMPLES.glob("v*/*.json")) if path.stem != "wire"}
 
 
 @pytest.fixture(scope="session")
 def lines() -> tuple[bytes, ...]:
     """One real line of each kind of message, as it went over the wire."""
-    rows: list[str] = json.loads((SAMPLES / "wire.json").read_text("utf-8"))
+    rows: list[str] = json.loads((SAMPLES / "v1" / "wire.json").read_text("utf-8"))
     kinds = {json.loads(row)["type"]: row.encode() for row in rows}
     return tuple(kinds.values())
 

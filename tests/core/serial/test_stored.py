@@ -19,6 +19,7 @@ from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.serial import stored
 from cfd_core.serial.conversion import structure, unstructure
 from cfd_core.serial.records import StoredEvent
+from cfd_core.serial.upcasts import UPCASTS
 from cfd_core.values import CfdId, Network, Role, Secret
 
 Lives = dict[str, tuple[StoredEvent, ...]]
@@ -46,7 +47,7 @@ def test_names_are_literal_and_unique() -> None:
         "CancelSigned": ("cancel-signed", 1),
         "LockConflictSeen": ("lock-conflict-seen", 1),
         "LockConflictGone": ("lock-conflict-gone", 1),
-        "RolloverPrepared": ("rollover-prepared", 1),
+        "RolloverPrepared": ("rollover-prepared", 2),
         "RolloverSigned": ("rollover-signed", 1),
         "RevisionRevoked": ("revision-revoked", 1),
         "RolloverQuoted": ("rollover-quoted", 1),
@@ -57,12 +58,13 @@ def test_names_are_literal_and_unique() -> None:
         "CommitGone": ("commit-gone", 1),
         "FeeBumped": ("fee-bumped", 1),
         "OracleAttested": ("oracle-attested", 1),
-        "OracleEquivocated": ("oracle-equivocated", 1),
+        "OutcomeNoted": ("outcome-noted", 1),
+        "OracleEquivocated": ("oracle-equivocated", 2),
         "OutcomeChosen": ("outcome-chosen", 1),
         "ExitSigned": ("exit-signed", 1),
         "ExitSeen": ("exit-seen", 1),
         "ExitGone": ("exit-gone", 1),
-        "CloseSeen": ("close-seen", 1),
+        "CloseSeen": ("close-seen", 2),
         "CloseGone": ("close-gone", 1),
         "CfdClosed": ("cfd-closed", 1),
     }
@@ -72,14 +74,53 @@ def test_names_are_literal_and_unique() -> None:
 
 def test_the_samples_hold_every_event(lives: Lives) -> None:
     found = {(record.name, record.schema) for records in lives.values() for record in records}
-    assert found == set(stored.NAMES.values())
+    assert found == {*stored.NAMES.values(), *UPCASTS}
 
 
 def test_each_sample_loads_and_encodes_back(lives: Lives) -> None:
+    """Byte for byte; what an earlier version wrote comes back in the present form, and stays the same event."""
     for records in lives.values():
         for record, (stream, event) in zip(records, stored.read_events(records), strict=True):
             assert stream == record.stream
-            assert stored.to_stored(e.Recorded(stream, record.version, event)) == record
+            again = stored.to_stored(e.Recorded(stream, record.version, event))
+            if (record.name, record.schema) in UPCASTS:
+                assert (again.name, again.schema) in stored.NAMES.values()
+                assert one(again, records) == event
+            else:
+                assert again == record
+
+
+def test_what_upcasts_add(lives: Lives) -> None:
+    """What the old form did not say is taken as long ago, or unknown; the proof is made of the old signatures."""
+    by_name = {record.name: (record, records) for records in lives.values() for record in records if record.schema == 1}
+    assert one(*by_name["rollover-prepared"]).at == 0
+    assert one(*by_name["close-seen"]).tip == 0
+    record, records = by_name["oracle-equivocated"]
+    event = one(record, records)
+    before = next(x for x in records if x.name == "oracle-attested")
+    assert event.first == one(before, records).attestation.brief
+    announcement = next(one(x, records).announcement for x in records if x.name == "announcement-kept")
+    assert event.first.proved(announcement)
+
+
+@pytest.mark.parametrize(
+    "change", [{"digits": 0}, {"digits": 10**9}, {"outcome": -1}, {"outcome": 1 << 20}, {"scalars": []}]
+)
+def test_an_upcast_of_nonsense(lives: Lives, change: dict[str, Any]) -> None:
+    records = lives["doubted"]
+    record = next(x for x in records if x.name == "oracle-equivocated")
+    fields = json.loads(record.payload)
+    fields["first"] |= change
+    with pytest.raises(DecodeError):
+        one(evolve(record, payload=json.dumps(fields).encode()), records)
+
+
+def test_an_old_form_with_a_new_field_is_refused(lives: Lives) -> None:
+    records = lives["closed"]
+    record = next(x for x in records if x.name == "close-seen")
+    fields = json.loads(record.payload) | {"tip": 5}
+    with pytest.raises(DecodeError, match="version 1 had no tip"):
+        one(evolve(record, payload=json.dumps(fields).encode()), records)
 
 
 def folded(records: tuple[StoredEvent, ...]) -> Any:
@@ -126,6 +167,8 @@ def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: 
         ("doubted", e.ExitKind.CET),
         ("punished", e.ExitKind.PUNISH),
         ("cancelled", e.ExitKind.CANCEL),
+        ("overtaken", e.ExitKind.CLOSE),
+        ("unrevoked", e.ExitKind.CET),
     ],
 )
 def test_other_ends_fold_too(lives: Lives, name: str, kind: e.ExitKind) -> None:
@@ -158,17 +201,17 @@ def test_unknown_names_and_versions(lives: Lives) -> None:
 
 
 def test_damaged_payloads(lives: Lives) -> None:
-    lives_of = {record.name: records for records in lives.values() for record in records}
-    for record in {record.name: record for records in lives.values() for record in records}.values():
+    lives_of = {(record.name, record.schema): records for records in lives.values() for record in records}
+    for record in {(x.name, x.schema): x for records in lives.values() for x in records}.values():
         payload = record.payload
         step = max(1, len(payload) // 100)
         for bad in (*(payload[:cut] for cut in range(0, len(payload), step)), payload + b"x", payload + payload, b"[]"):
             with pytest.raises(DecodeError):
-                one(evolve(record, payload=bad), lives_of[record.name])
+                one(evolve(record, payload=bad), lives_of[record.name, record.schema])
         fields = json.loads(payload)
         for bad_fields in ({**fields, "more": 1}, *({k: v for k, v in fields.items() if k != key} for key in fields)):
             with pytest.raises(DecodeError):
-                one(evolve(record, payload=json.dumps(bad_fields).encode()), lives_of[record.name])
+                one(evolve(record, payload=json.dumps(bad_fields).encode()), lives_of[record.name, record.schema])
 
 
 def paths(value: Any) -> list[tuple[Any, ...]]:
@@ -265,12 +308,15 @@ def test_roles_in_the_samples(lives: Lives) -> None:
     assert {name: folded(records).role for name, records in lives.items()} == {
         "cancelled": Role.TAKER,
         "closed": Role.TAKER,
+        "contradicted": Role.TAKER,
         "doubted": Role.TAKER,
         "failed": Role.MAKER,
         "hesitant": Role.MAKER,
         "liquidated": Role.MAKER,
         "maker": Role.MAKER,
+        "overtaken": Role.TAKER,
         "punished": Role.MAKER,
         "rejected": Role.TAKER,
         "taker": Role.TAKER,
+        "unrevoked": Role.TAKER,
     }

@@ -6,11 +6,10 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from cfd_core.bitcoin.scripts import ANCHOR_SATS
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
-from cfd_core.contract.draft import Draft
+from cfd_core.contract.draft import ANCHOR_VOUT, Draft
 from cfd_core.values import SATS_PER_BTC, OutPoint, Position, Role, Sats, round_half_up
 from cfd_node.demo.plan import DemoPlan
 from cfd_node.demo.theatre import Theatre
@@ -176,7 +175,7 @@ class Ledger:
     def party(self, role: Role, before: int, after: int, shown: list[ShownTransaction]) -> ShownParty:
         """One side's figures."""
         funder = self.draft.party(role).funder
-        last = shown[-1]
+        last = next(each for each in reversed(shown) if each.kind != "fee bump")
         paid = sum(out.sats for out in last.transaction.outputs if out.script == funder.payout_script)
         exact = self.entitled(role, last)
         reserve = round(paid - exact) if last.kind == "close" else 0
@@ -203,7 +202,15 @@ class Ledger:
     def _bump_cost(self, role: Role) -> int:
         """What a child of this side's cost it, if it is the one in the chain."""
         child = self.stage.children.get(role.value)
-        return 0 if child is None else child[1] - ANCHOR_SATS
+        if child is None:
+            return 0
+        brought = sum(out.sats for out in self.draft.commit.outputs[ANCHOR_VOUT:]) if self.on_commit else 0
+        return child[1] - brought
+
+    @property
+    def on_commit(self) -> bool:
+        """Whether the CFD went over a commit, whose anchor a child spends, and not over a close."""
+        return self.last(e.CommitSeen) is not None
 
     def entitled(self, role: Role, last: ShownTransaction) -> Fraction:
         """What the contract gives this side, by the textbook formulas, on purpose not the code that made the CETs."""

@@ -215,30 +215,62 @@ async def fees(stage: Theatre) -> None:
     stage.say(f"chain: blocks take nothing below {SPIKE} sat/vB")
     stage.taker.command(ForceClose(stage.key))
     await stage.phase("the commit to be published", p.CommitPending)
-    height = await _bumped_in(stage)
+    await _bumped_in(stage, p.CommitPending, p.CommitConfirmed, {stage.taker: 0})
+    phase = stage.cfd(stage.taker).phase
     await stage.control.spike(0)
-    await _cet(stage, height)
+    await _cet(stage, phase.commit_height if isinstance(phase, p.CommitConfirmed) else 0)
 
 
-async def _bumped_in(stage: Theatre) -> int:
+async def stuck_close(stage: Theatre) -> None:
+    """A fee spike on the close: children of the payouts bring it in; a force close cannot overtake it."""
+    await stage.open()
+    stage.clock.turn_to(Timestamp(stage.clock.now() + 300))
+    await stage.publish(Decimal(51_234))
+    await stage.control.spike(SPIKE)
+    stage.say(f"chain: blocks take nothing below {SPIKE} sat/vB")
+    stage.taker.command(ProposeSettlement(stage.key, Decimal(51_234)))
+    await stage.phase("the close to be seen", p.ClosePending)
+    await _not_overtaken(stage)
+    # the maker, with the smaller leverage, gets more out of it and begins; the taker follows two blocks later
+    await _bumped_in(stage, p.ClosePending, p.CloseConfirmed, {stage.maker: 0, stage.taker: 2})
+    await stage.control.spike(0)
+    await stage.finish()
+
+
+async def _not_overtaken(stage: Theatre) -> None:
+    stage.taker.command(ForceClose(stage.key))
+    forced = stage.cfd(stage.taker).forced
+    refusal = await stage.control.refusal(forced.transaction) if forced is not None else None
+    if refusal is None or "insufficient fee" not in refusal:
+        raise DemoFailed(f"of a commit in the place of the close the chain says: {refusal}")
+    stage.proofs.append("refused, as it pays no more than the close: the commit")
+    stage.say("taker: force-closes; nodes keep the close, which pays more")
+
+
+async def _bumped_in(stage: Theatre, pending: type, confirmed: type, payers: dict[Node, int]) -> None:
+    """Mine until what waits is in a block with its children; `payers` begin so many blocks late."""
     waited = 0
-    while isinstance(stage.cfd(stage.taker).phase, p.CommitPending):
+    while isinstance(stage.cfd(stage.taker).phase, pending):
         if waited > MOST_BLOCKS:
-            raise DemoFailed(f"the bumped commit did not confirm within {MOST_BLOCKS} blocks")
+            raise DemoFailed(f"what was bumped did not confirm within {MOST_BLOCKS} blocks")
         tip = await stage.control.height()
         await stage.control.mine()
         waited += 1
         for node in stage.nodes:
             await stage.step("the block to be heard of", node.pump.until(_past(tip)))
-        await stage.until("the bump to be signed", _bump_settled(stage, waited), stage.taker)
-        bump = stage.cfd(stage.taker).bump
-        if bump is not None:
-            await stage.in_mempool(Transaction.parse(bump.child).txid)
-    await stage.phase("the commit to confirm", p.CommitConfirmed)
-    bump, phase = stage.cfd(stage.taker).bump, stage.cfd(stage.taker).phase
+        for payer, late in payers.items():
+            await _child_waits(stage, payer, waited - late, pending)
+    await stage.phase("it to confirm", confirmed)
+    bump = stage.cfd(next(iter(payers))).bump
     await _note_child(stage)
-    stage.say(f"chain: the commit confirmed with a child at {bump.rate if bump else 0} sat/vB")
-    return phase.commit_height if isinstance(phase, p.CommitConfirmed) else 0
+    stage.say(f"chain: it confirmed with a child at {bump.rate if bump else 0} sat/vB")
+
+
+async def _child_waits(stage: Theatre, payer: Node, waited: int, pending: type) -> None:
+    await stage.until("the bump to be signed", _bump_settled(stage, waited, pending), payer)
+    bump = stage.cfd(payer).bump
+    if bump is not None:
+        await stage.in_mempool(Transaction.parse(bump.child).txid)
 
 
 def _past(tip: int) -> Callable[[Engine], bool]:
@@ -246,7 +278,7 @@ def _past(tip: int) -> Callable[[Engine], bool]:
 
 
 async def _note_child(stage: Theatre) -> None:
-    """Whose child confirmed with the commit, and what it cost: in the chain only one can spend the anchor."""
+    """Whose child confirmed with it, and what it cost: only one can spend an anchor, each side its own payout."""
     for node in stage.nodes:
         bump = stage.cfd(node).bump
         child = Transaction.parse(bump.child) if bump is not None else None
@@ -261,12 +293,12 @@ async def _output(stage: Theatre, outpoint: OutPoint) -> int:
     return previous.outputs[outpoint.vout].sats
 
 
-def _bump_settled(stage: Theatre, waited: int) -> Callable[[Cfd], bool]:
+def _bump_settled(stage: Theatre, waited: int, pending: type) -> Callable[[Cfd], bool]:
     agreed = stage.plan.terms.fee_rate
-    wanted = agreed << (waited // 2)
+    wanted = agreed << (max(waited, 0) // 2)
 
     def settled(cfd: Cfd) -> bool:
-        if not isinstance(cfd.phase, p.CommitPending) or wanted == agreed:
+        if not isinstance(cfd.phase, pending) or wanted == agreed:
             return True
         return cfd.bump is not None and cfd.bump.rate >= wanted
 
@@ -300,5 +332,6 @@ STORIES: Final[dict[str, Story]] = {
     "punish": Story(punish, ExitKind.PUNISH, "the taker publishes a revoked commit"),
     "cancel": Story(cancel, ExitKind.CANCEL, "the maker withholds its lock signature"),
     "reorg": Story(reorg, ExitKind.CET, "blocks are replaced under the lock and the commit"),
+    "stuck-close": Story(stuck_close, ExitKind.CLOSE, "a fee spike: the close needs children of the payouts"),
     "fees": Story(fees, ExitKind.CET, "a fee spike: the commit needs its anchor"),
 }

@@ -51,7 +51,7 @@ class Theatre:
         self.proofs: list[str] = []
         """What the chain refused when it had to."""
         self.children: dict[str, tuple[Transaction, int]] = {}
-        """The child that confirmed with a bumped commit and its fee, by who paid it."""
+        """The child that confirmed with a bumped commit or close and its fee, by who paid it."""
         self._held = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -120,7 +120,7 @@ class Theatre:
         """The maker offers both sides at one price."""
         plan = self.plan
         for event in (plan.settlement, *plan.liquidations):
-            if event not in self.maker.engine.announcements:
+            if event not in self.maker.engine.voices:
                 await self.maker.learn_event(event)
         offer = Offer(
             id=OfferId(secrets.token_hex(16)),
@@ -154,7 +154,7 @@ class Theatre:
         await self.step(
             "the taker to see the offer",
             self.taker.pump.until(
-                lambda e: self.offer in e.market.get(self.maker.peer_id, ()) and events <= e.announcements.keys()
+                lambda e: self.offer in e.market.get(self.maker.peer_id, ()) and events <= e.voices.keys()
             ),
         )
         plan = self.plan
