@@ -74,9 +74,9 @@ class Maker:
         self._ends.pop(offer, None)
 
     async def _learn(self, events: tuple[EventId, ...]) -> None:
-        missing = [event for event in events if event not in self.node.engine.announcements]
+        missing = [event for event in events if event not in self.node.engine.voices]
         await asyncio.gather(*map(self.node.learn_event, missing))
-        still = next((event for event in missing if event not in self.node.engine.announcements), None)
+        still = next((event for event in missing if event not in self.node.engine.voices), None)
         if still is not None:
             raise OracleSilent(f"the oracle does not announce {still}: {self.node.health()['oracle'].reason}")
 

@@ -48,7 +48,7 @@ class Taker:
             return f"it is for {offer.network.value}"
         if offer.stale(self.node.clock.now()):
             return "it is too old"
-        if any(event not in engine.announcements for event in (offer.event, *offer.liquidations)):
+        if any(event not in engine.voices for event in (offer.event, *offer.liquidations)):
             return "the oracle's announcements are not here yet"
         return ""
 
