@@ -82,6 +82,7 @@ def check_fees(draft: Draft) -> None:
         assert draft.costs.exit_fee >= rate * tx.with_witness(0, script).vsize
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(terms=terms, mine=coins, yours=coins, kind=st.tuples(kinds, kinds, kinds, kinds))
 def test_random_contracts_conserve_every_sat(
