@@ -18,8 +18,12 @@ class ServerAddress:
     tls: bool = False
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'ssl' if self.tls else 'tcp'}://{host}:{self.port}"
+        return f"{'ssl' if self.tls else 'tcp'}://{self.name}"
+
+    @property
+    def name(self) -> str:
+        """`host:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -11,11 +10,13 @@ from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.errors import DecodeError
 from cfd_core.values import Network, OutPoint, Txid
 from cfd_electrum import answers
+from cfd_electrum.address import ServerAddress
 from cfd_electrum.answers import Tip
 from cfd_electrum.errors import BroadcastRejected, Disconnected, ElectrumError, ServerMisbehaved, ServerRefused
 from cfd_electrum.funding import output_problems
 from cfd_electrum.greeting import greet
 from cfd_electrum.health import Backoff, Health, State
+from cfd_electrum.road import Road
 from cfd_electrum.server import ServerConnection
 from cfd_electrum.transactions import Transactions
 from cfd_electrum.watcher import OnOutpoint, Watcher
@@ -29,14 +30,18 @@ _log = logging.getLogger(__name__)
 
 
 class ElectrumChain:
-    """A chain seen through one Electrum server. Nothing here raises because a server is down, except `Disconnected`."""
+    """A chain seen through one Electrum server at a time. Nothing here raises because a server is down, except
+    `Disconnected`.
+    """
 
     def __init__(
         self,
         host: str,
         port: int,
         *,
-        ssl: ssl.SSLContext | None = None,
+        tls: bool = False,
+        others: Sequence[ServerAddress] = (),
+        road: Road | None = None,
         network: Network | None = None,
         timeout: float = 30.0,
         ping_seconds: float = 4.0,
@@ -54,9 +59,13 @@ class ElectrumChain:
 
         A server that does not answer a ping for `pong_seconds` is given up: a frozen one shows within ten seconds.
 
+        `others` take over in turn when a server fails; it stays with the one that works. `road` leads to all of them.
+
         `on_tip(height, time)` and `on_outpoint(report)` may be plain or async; a slow one slows the reports, no more.
         """
-        self._host, self._port, self._tls, self._network = host, port, ssl, network
+        self._servers = (ServerAddress(host, port, tls), *others)
+        self._turn = 0
+        self._road, self._network = road or Road(), network
         self._timeout, self._max_message = timeout, max_message
         self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
         self._backoff = backoff or Backoff()
@@ -72,6 +81,7 @@ class ElectrumChain:
         self._connection: ServerConnection | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._state, self._reason, self._since = State.STOPPED, "not started", clock()
+        self._doubt = ""
 
     # -- life
 
@@ -89,8 +99,23 @@ class ElectrumChain:
             self._become(State.STOPPED, "stopped")
 
     @property
+    def server(self) -> ServerAddress:
+        """The one that is used now, or tried next."""
+        return self._servers[self._turn % len(self._servers)]
+
+    @property
+    def doubt(self) -> str:
+        """Why this chain may be a false one, for example because other servers see another; set it from outside."""
+        return self._doubt
+
+    @doubt.setter
+    def doubt(self, reason: str) -> None:
+        self._doubt = reason
+        self._tell_health()
+
+    @property
     def health(self) -> Health:
-        reason = self._reason or next(iter(self._watcher.troubles.values()), "")
+        reason = self._reason or self._doubt or next(iter(self._watcher.troubles.values()), "")
         return Health(self._state, reason, self._since, self._tip.height if self._tip else None)
 
     @property
@@ -171,6 +196,10 @@ class ElectrumChain:
         tip = await self._latest_tip()
         return tip.height, tip.header
 
+    async def header(self, height: int) -> bytes:
+        """The 80-byte header at a height, as the server shows it."""
+        return await self._connected().ask(answers.header, "blockchain.block.header", height)
+
     async def _latest_tip(self) -> Tip:
         self._connected()
         if self._tip is None:
@@ -186,7 +215,7 @@ class ElectrumChain:
 
     def _connected(self) -> ServerConnection:
         if self._connection is None:
-            raise Disconnected(f"{self._host}:{self._port} is {self._state.value}: {self._reason}")
+            raise Disconnected(f"{self.server.name} is {self._state.value}: {self._reason}")
         return self._connection
 
     # -- supervision
@@ -197,18 +226,21 @@ class ElectrumChain:
             self._become(State.CONNECTING, self._reason if failures else "")
             begun = self._clock()
             reason = await self._one_connection()
+            if self._supervisor is not asyncio.current_task():
+                return  # stopped: a task group before 3.13 swallows our cancellation if a child fails just then
             lasted = self._clock() - begun
             failures = 1 if lasted >= self._backoff.healthy_after else failures + 1
+            self._turn += 1
             self._become(State.DISCONNECTED, reason)
-            await asyncio.sleep(self._backoff.delay(failures))
+            # waits grow with each round, not with each server of a round
+            await asyncio.sleep(self._backoff.delay(1 + (failures - 1) // len(self._servers)))
 
     async def _one_connection(self) -> str:
         """Connect, serve, and say why it ended."""
         try:
             connection = await ServerConnection.open(
-                self._host,
-                self._port,
-                tls=self._tls,
+                self.server,
+                self._road,
                 timeout=self._timeout,
                 max_message=self._max_message,
                 on_notification=self._heard,

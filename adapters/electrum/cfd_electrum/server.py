@@ -5,14 +5,15 @@ error of its own. Here each of these ends the connection with a reason instead.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
 
 from aiorpcx import JSONRPCConnection, JSONRPCv2, NewlineFramer, ProtocolError, RPCError, RPCSession, connect_rs
 
 from cfd_core.errors import DecodeError
+from cfd_electrum.address import ServerAddress
 from cfd_electrum.errors import Disconnected, ServerMisbehaved, ServerRefused
+from cfd_electrum.road import Lane, Road
 
 T = TypeVar("T")
 OnNotification = Callable[[str, list[Any]], None]
@@ -96,16 +97,15 @@ class ServerConnection:
     @classmethod
     async def open(
         cls,
-        host: str,
-        port: int,
+        server: ServerAddress,
+        road: Road,
         *,
-        tls: ssl.SSLContext | None,
         timeout: float,  # noqa: ASYNC109  # also kept for each request
         max_message: int,
         on_notification: OnNotification,
     ) -> Self:
-        """Connect within `timeout` seconds; `Disconnected` with the reason otherwise."""
-        connection = cls(f"{host}:{port}", timeout)
+        """Connect within `timeout` seconds; `Disconnected` with the reason otherwise, or `PinChanged`."""
+        connection = cls(server.name, timeout)
 
         def session(transport: Any) -> _Session:
             return _Session(
@@ -114,7 +114,8 @@ class ServerConnection:
 
         try:
             async with asyncio.timeout(timeout):
-                client = connect_rs(host, port, session_factory=session, ssl=tls)
+                lane = Lane(road, server)
+                client = connect_rs(server.host, server.port, proxy=lane, session_factory=session)
                 _, protocol = await client.create_connection()
         except TimeoutError as error:
             raise Disconnected(f"{connection.name}: no connection within {timeout:g} s") from error

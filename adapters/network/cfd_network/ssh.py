@@ -5,7 +5,8 @@ A stock OpenSSH client can use every protocol: `ssh -p PORT -s any@HOST cfd-offe
 """
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
+from socket import socket
 
 import asyncssh
 
@@ -19,12 +20,24 @@ from cfd_network.ssh_stream import StreamSession
 from cfd_network.switchboard import Switchboard
 from cfd_network.transport import Address
 
+OpenSocket = Callable[[str, int], Awaitable[socket]]
+"""(host, port) -> a connected, non-blocking socket, for example through a proxy; raises `OSError`."""
+
 
 class SshTransport(Switchboard):
     """A `Transport` whose identity is the Ed25519 key made of `seed` (32 bytes)."""
 
-    def __init__(self, seed: Secret, *, limits: Limits | None = None, blocked: Container[PeerId] = ()) -> None:
+    def __init__(
+        self,
+        seed: Secret,
+        *,
+        limits: Limits | None = None,
+        blocked: Container[PeerId] = (),
+        open_socket: OpenSocket | None = None,
+    ) -> None:
+        """`open_socket` makes the connections that we dial; without it they go straight, names resolved here."""
         self._key = ssh_key(seed)
+        self._open_socket = open_socket
         super().__init__(fingerprint(self._key), limits or Limits(), blocked)
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._logins: dict[_Listener, None] = {}
@@ -55,7 +68,14 @@ class SshTransport(Switchboard):
 
     async def _dial(self, address: Address, us: "_Dialler") -> SshLink:
         options = ssh_options.dialler(self._key, self.limits)
-        wire, _ = await asyncssh.create_connection(lambda: us, address.host, address.port, **options)
+        if self._open_socket is not None:
+            options["sock"] = await self._open_socket(address.host, address.port)
+        try:
+            wire, _ = await asyncssh.create_connection(lambda: us, address.host, address.port, **options)
+        except BaseException:
+            if "sock" in options:
+                options["sock"].close()
+            raise
         link = SshLink(self, us.expected, wire)
         us.link = link
         try:

@@ -16,6 +16,7 @@ from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
 from cfd_node.commands.purse import wallet
 from cfd_node.commands.quoting import offer
+from cfd_node.commands.server import server_group
 from cfd_node.commands.trade import accept, close, list_cfds, offers, reject, requests, rollover, settle, take
 from cfd_node.commands.watch import completion, health, logs
 from cfd_node.logs import configure_logs
@@ -65,3 +66,4 @@ for command in (offers, take, list_cfds, rollover, settle, close, requests, acce
     main.add_command(command)
 for command in (wallet, offer, health, logs, completion):
     main.add_command(command)
+main.add_command(server_group)

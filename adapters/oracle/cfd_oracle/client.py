@@ -42,14 +42,18 @@ class OracleClient:
         http: httpx.AsyncClient | None = None,
         *,
         deadline: float = DEADLINE,
+        proxy: str | None = None,
     ) -> None:
-        """`http` is used as it is and stays the caller's to close; without it we make our own, without any proxy."""
+        """`http` is used as it is and stays the caller's to close; without it we make our own.
+
+        That one goes through `proxy` alone (`socks5://host:port`, which resolves names too), or through none.
+        """
         self.dialect = dialect
         self.keys = keys
         self._base = base_url.rstrip("/")
         self._deadline = deadline
         self._own = http is None
-        self._http = http or httpx.AsyncClient(trust_env=False)
+        self._http = http or httpx.AsyncClient(trust_env=False, proxy=proxy)
 
     async def __aenter__(self) -> Self:
         return self

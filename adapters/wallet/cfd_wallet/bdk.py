@@ -3,7 +3,7 @@
 Nothing is durable in BDK before `persist`; every method here persists before it returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -38,21 +38,22 @@ _TEST_MASTER: Final = bytes.fromhex("04358394") + bytes(9)
 class ElectrumLink:
     """The network side: may block for long, so it has a thread of its own."""
 
-    def __init__(self, url: str, timeout: int) -> None:
-        self._url, self._timeout = url, timeout
+    def __init__(self, where: Callable[[], tuple[str, int]], timeout: int) -> None:
+        self._where, self._timeout = where, timeout
         self._client: Any = None
 
     def fetch(self, request: Any, *, everything: bool) -> Any:
         """Run a scan or sync request; `SyncFailed` with the reason."""
+        host, port = self._where()
         try:
             if self._client is None:
-                self._client = bdk.ElectrumClient(self._url, timeout=self._timeout, retry=1)
+                self._client = bdk.ElectrumClient(f"tcp://{host}:{port}", timeout=self._timeout, retry=1)
             if everything:
                 return self._client.full_scan(request, STOP_GAP, BATCH, True)
             return self._client.sync(request, BATCH, True)
         except Exception as error:  # bdkpython has a dozen unrelated classes, and panics are one more
             self._client = None
-            raise SyncFailed(f"{self._url}: {named(error)}") from error
+            raise SyncFailed(f"{host}:{port}: {named(error)}") from error
 
 
 class OpenWallet:

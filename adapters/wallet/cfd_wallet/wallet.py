@@ -22,23 +22,23 @@ class BdkWallet:
         xprv: Secret,
         network: Network,
         path: Path | None,
-        electrum: tuple[str, int],
+        electrum: tuple[str, int] | Callable[[], tuple[str, int]],
         *,
-        tls: bool = False,
         timeout: int = 15,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`xprv`: BIP 32 master key in base58. `path`: SQLite file in an existing folder; None: memory, lost at `stop`.
 
+        `electrum`: host and port of a server that is reached without TLS, or what tells them at each connect.
         `timeout`: seconds for each answer of the server. Reservations lie beside the file, as `<name>.reservations`.
         """
         self._xprv, self._network, self._path = xprv, network, path
-        self._url = f"{'ssl' if tls else 'tcp'}://{electrum[0]}:{electrum[1]}"
+        self._electrum = electrum if callable(electrum) else lambda: electrum
         self._timeout, self._clock = timeout, clock
         self._running: Running | None = None
         self._thread: Worker | None = None
         self._network_thread: Worker | None = None
-        self._link = ElectrumLink(self._url, timeout)
+        self._link = ElectrumLink(self._electrum, timeout)
         self._reason = "not started"
         self._synced_at: float | None = None
 
@@ -60,7 +60,7 @@ class BdkWallet:
         thread, network_thread = self._thread, self._network_thread
         self._running = self._thread = self._network_thread = None
         self._synced_at, self._reason = None, "stopped"
-        self._link = ElectrumLink(self._url, self._timeout)
+        self._link = ElectrumLink(self._electrum, self._timeout)
         if network_thread is not None:
             network_thread.leave()
         if thread is not None:

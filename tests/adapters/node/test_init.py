@@ -1,5 +1,6 @@
 """`cfd init` as people run it, and the folder it makes."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -106,3 +107,24 @@ def test_a_folder_that_others_may_enter_is_refused_and_open_files_in_a_closed_on
         pass
     assert (folder / "wallet.sqlite").stat().st_mode & 0o777 == 0o600
     assert os.stat("/etc/passwd").st_mode & 0o044
+
+
+def test_another_certificate_is_accepted_by_hand(tmp_path: Path) -> None:
+    server, pin = "ssl://electrum.example:50002", "ab" * 32
+    flags = ["--set", f"data={tmp_path / 'data'}", "--set", f"electrum.servers={server},tcp://127.0.0.1:1"]
+    environment = {"CFD_CONFIG": None, "XDG_CONFIG_HOME": str(tmp_path)}
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["server", *arguments, *flags], env=environment)
+
+    assert "not met yet" in run("list").output
+    assert "not encrypted" in run("list").output
+    assert "must show" in run("accept", server, "--fingerprint", pin).output
+    assert f"{server}  {pin}" in run("list").output
+    assert json.loads(run("list", "--json").output) == {server: pin, "tcp://127.0.0.1:1": ""}
+    assert "known already" in run("accept", server, "--fingerprint", pin).output
+    for bad, told in (("electrum.example", "not an Electrum server"), ("tcp://127.0.0.1:1", "not encrypted")):
+        refused = run("accept", bad)
+        assert refused.exit_code == 1
+        assert told in refused.output
+    assert "cannot be reached" in run("accept", "ssl://127.0.0.1:1").output
