@@ -51,7 +51,10 @@ settings.register_profile(
 
 @frozen
 class Verdict:
-    """What became of one mutant. `by` is the test that failed first, or what else ended the run."""
+    """What became of one mutant. `by` is the test that failed first, or what else ended the run.
+
+    Only tests and limits kill: an error of the campaign itself is none of the tests' merit.
+    """
 
     mutant: Mutant
     killed: bool
@@ -100,7 +103,7 @@ def _judge(mutant: Mutant, child: Callable[[int], int], seconds: int) -> Verdict
     code, told = fork(child, seconds, os.devnull)
     if code < 0:
         told = "time" if -code in (signal.SIGXCPU, signal.SIGKILL) else signal.Signals(-code).name
-    return Verdict(mutant, code != SURVIVED, told, time.monotonic() - begun)
+    return Verdict(mutant, code == KILLED or code < 0, told, time.monotonic() - begun)
 
 
 # --- functions' bodies ---------------------------------------------------------------------------------------------

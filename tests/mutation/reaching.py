@@ -17,7 +17,7 @@ from tests.mutation.forks import fork
 
 def failures(items: list[pytest.Item]) -> Iterator[bool]:
     """Run the tests, one each time the next is asked for: whether it failed."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, [*items, None][1:], strict=True):
         yield any(report.failed for report in runtestprotocol(item, nextitem=following, log=False))
 
 

@@ -161,6 +161,11 @@ def test_products_are_found_by_name() -> None:
     assert all(product.name == name for name, product in PRODUCTS.items())
 
 
+def test_products_name_the_index_of_their_price() -> None:
+    """As it stands in the oracle's source, `/x/BitMEX/BXBT`."""
+    assert (INVERSE_BTC_USD.index, QUANTO_ETH_USD.index) == ("BXBT", "BETH")
+
+
 @pytest.mark.parametrize("name", ["", "btcusd-inverse", "ETHUSD-linear", ["BTCUSD-inverse"]])
 def test_unknown_products_are_refused(name: Any) -> None:
     with pytest.raises(RuleViolation, match="unknown product"):

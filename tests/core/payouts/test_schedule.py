@@ -231,6 +231,8 @@ def test_tolerances_out_of_range_are_refused(tolerance: Any) -> None:
 
 
 def test_a_tolerance_that_needs_too_many_cets_is_named() -> None:
+    """Both parties must refuse the same contracts, so the limit is part of the protocol."""
+    assert MAX_ENTRIES == 4_096
     with pytest.raises(RuleViolation, match=rf"tolerance 0\.0001 .* more than {MAX_ENTRIES} CETs"):
         build_schedule(C1, 20, Decimal("0.0001"))
 
