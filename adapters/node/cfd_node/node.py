@@ -18,7 +18,7 @@ from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import CfdClosed, Recorded
 from cfd_core.crypto.keys import Keychain
 from cfd_core.effects import Effect
-from cfd_core.engine import Engine, Policy, Settings, Step
+from cfd_core.engine import NODE_STREAM, Engine, Policy, Settings, Step
 from cfd_core.engine.machines import PROTOCOLS, RESUME
 from cfd_core.inputs import OutpointReport, PeerConnected, TipChanged
 from cfd_core.oracle import Dialect, OracleKeys
@@ -143,7 +143,8 @@ class Node:
 
     def start(self) -> None:
         """Begin to bring everything up, and return at once."""
-        self.supervisor.start_all()
+        with structlog.contextvars.bound_contextvars(node=self.config.name):  # the tasks that begin here inherit it
+            self.supervisor.start_all()
 
     async def settled(self) -> None:
         """Return once every part that needs nothing from outside runs, or has said why not."""
@@ -213,6 +214,10 @@ class Node:
     def address(self) -> Address | None:
         return self._network.address
 
+    def want_sync(self) -> None:
+        """Have the wallet synced soon."""
+        self._wallet.want_sync()
+
     def connected(self, peer: PeerId) -> bool:
         """Whether there is a link to the peer, dialled or accepted."""
         return peer in self._connections
@@ -244,6 +249,8 @@ class Node:
 
     def recorded(self, recorded: Recorded) -> None:
         """An event was stored."""
+        about = {"cfd": recorded.stream} if recorded.stream != NODE_STREAM else {}
+        log.info("stored", stored_event=type(recorded.event).__name__, version=recorded.version, **about)
         for listener in self._listeners:
             listener(recorded)
 

@@ -4,7 +4,7 @@ from typing import Protocol, Self
 
 from cfd_core.bitcoin.scripts import script_of_address
 from cfd_core.values import Network, Txid
-from cfd_regtest.chain import EmbeddedChain
+from cfd_regtest.chain import BLOCK_INTERVAL, EmbeddedChain
 from cfd_regtest.electrum_server import ElectrumServer
 
 FIRST_BLOCKS = 120
@@ -76,8 +76,9 @@ class EmbeddedControl:
     Entering mines the first blocks, so that `fund` has money to give.
     """
 
-    def __init__(self, *, start_time: int | None = None) -> None:
-        self.chain = EmbeddedChain(start_time=start_time)
+    def __init__(self, *, start_time: int | None = None, interval: int = BLOCK_INTERVAL) -> None:
+        """As `EmbeddedChain`."""
+        self.chain = EmbeddedChain(start_time=start_time, interval=interval)
         self.server = ElectrumServer(self.chain)
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,130 @@
+"""CFDs as models: one row each, and the whole story of one."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from cfd_web import models as m
+from cfd_web.models import CfdAction
+
+from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
+from cfd_core.cfd.aggregate import Cfd
+from cfd_core.cfd.summary import Summary, summary
+from cfd_core.engine.punctual import next_try
+from cfd_core.values import Timestamp, words_of
+from cfd_node.desk.figures import payoff, percent, rounded
+from cfd_node.desk.requests import request_of
+from cfd_node.node import Node
+
+ACTIONS: Final = {
+    "roll over": CfdAction.ROLL_OVER,
+    "settle": CfdAction.SETTLE,
+    "force close": CfdAction.FORCE_CLOSE,
+    "choose": CfdAction.CHOOSE,
+}
+
+
+def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
+    """The CFD at a glance; `price` is the market's."""
+    engine, now = node.engine, node.clock.now()
+    found = summary(cfd, now=now, tip=engine.tip, price=price, deadlines=node.config.policy.deadlines)
+    rollover = next_try(cfd, node.config.policy, engine.rollover_tries.get(cfd.id))
+    return m.CfdRow(
+        id=cfd.id,
+        role=cfd.role,
+        peer=cfd.peer,
+        product=cfd.terms.product,
+        position=cfd.position,
+        price=cfd.terms.price,
+        quantity=cfd.terms.quantity,
+        leverage=found.leverage,
+        margin=found.margin,
+        pool=found.pool,
+        state=found.state,
+        meaning=found.meaning,
+        warning=found.warning,
+        actions=_actions(node, cfd, found),
+        opened_at=cfd.opened_at,
+        expiry=cfd.expiry,
+        next=_next(found),
+        rollover_at=rollover,
+        funding_rate=cfd.held.live.draft.revision.funding_rate if cfd.held else cfd.terms.funding_rate,
+        fees_owed=found.fees_owed,
+        liquidation_price=rounded(found.liquidation_price),
+        mark_price=None if cfd.ended else price,
+        unrealised=found.unrealised,
+        realised=found.realised,
+        profit_percent=percent(found.profit_percent),
+        worst_case=found.worst_case,
+        over=cfd.ended,
+    )
+
+
+def _actions(node: Node, cfd: Cfd, found: Summary) -> tuple[CfdAction, ...]:
+    answers = (CfdAction.ACCEPT, CfdAction.REJECT) if request_of(node.engine, cfd) is not None else ()
+    return (*answers, *(ACTIONS[action] for action in found.actions))
+
+
+def _next(found: Summary) -> m.Next | None:
+    if found.deadline is None:
+        return None
+    return m.Next(what=found.deadline.what, at=found.deadline.at, height=found.deadline.height)
+
+
+def detail_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdDetail:
+    """The CFD with its explanation; `StoreError` if its history cannot be read."""
+    history = node.pump.history(cfd.id)
+    curve = cfd.terms.curve_of(cfd.held.live.draft.revision if cfd.held else cfd.terms.first_revision)
+    return m.CfdDetail(
+        row=row_of(node, cfd, price),
+        timeline=tuple(_moment(event) for event in history),
+        transactions=tuple(_transactions(cfd, node.engine.tip)),
+        payoff=payoff(curve, cfd.position),
+        progress=progress_of(node, cfd),
+        event=cfd.settlement.event_id,
+    )
+
+
+def _moment(event: e.Event) -> m.Moment:
+    at: Timestamp | None = getattr(event, "at", None)
+    raw = getattr(event, "transaction", None) or getattr(event, "commit", None) or getattr(event, "lock", None)
+    txid = Transaction.parse(raw).txid if isinstance(raw, bytes) and raw else None
+    meaning = str(getattr(event, "reason", "") or "")
+    return m.Moment(at=at, title=words_of(event), meaning=meaning, txid=txid)
+
+
+def _transactions(cfd: Cfd, tip: int) -> Iterable[m.ContractTx]:
+    held, phase = cfd.held, cfd.phase
+    if held is not None and held.lock and not isinstance(phase, p.LockConflict):
+        yield _tx("lock", held.lock, phase.lock_height if isinstance(phase, p.Open) else None, tip)
+    if held is not None and held.cancel:
+        yield _tx("cancel", held.cancel, None, tip)
+    if isinstance(phase, p.ClosePending):
+        yield _tx("close", phase.close, None, tip)
+    if isinstance(phase, p.CloseConfirmed):
+        yield _tx("close", phase.close, phase.height, tip)
+    if isinstance(phase, p.COMMITTED):
+        height = None if isinstance(phase, p.CommitPending) else phase.commit_height
+        yield _tx("commit", phase.commit.transaction, height, tip)
+    if isinstance(phase, p.EXITING):
+        exit_height = phase.exit_height if isinstance(phase, p.ExitConfirmed) else None
+        yield _tx(phase.exit.kind.value, phase.exit.transaction, exit_height, tip)
+
+
+def _tx(kind: str, raw: bytes, height: int | None, tip: int) -> m.ContractTx:
+    confirmations = max(0, tip + 1 - height) if height else 0
+    return m.ContractTx(kind=kind, txid=Transaction.parse(raw).txid, height=height or None, confirmations=confirmations)
+
+
+PROTOCOLS: Final = {"cfd-setup@1": "opening", "cfd-rollover@1": "rolling over", "cfd-settle@1": "settling"}
+
+
+def progress_of(node: Node, cfd: Cfd) -> m.Progress | None:
+    """Of the protocol run under way, if there is one."""
+    for run in node.engine.runs.values():
+        if run.cfd_id == cfd.id and run.state is not None:
+            name = PROTOCOLS.get(run.protocol, run.protocol)
+            return m.Progress(cfd=cfd.id, protocol=name, step=words_of(run.state), done=0, total=0)
+    return None
