@@ -28,7 +28,7 @@ steps = st.one_of(
     st.tuples(st.sampled_from(["roll", "settle", "accept", "restart", "cut", "reconnect", "time"]), st.integers(0, 5)),
     st.tuples(st.sampled_from(["roll", "run"]), st.integers(0, 5)),
     st.tuples(st.sampled_from(["mine", "reorg", "evict", "hold", "lose", "later"]), st.integers(0, 5)),
-    st.tuples(st.sampled_from(["close", "attest", "liquidate", "repeat"]), st.integers(0, 5)),
+    st.tuples(st.sampled_from(["close", "attest", "liquidate", "repeat", "contradict"]), st.integers(0, 5)),
 )
 histories = st.lists(steps, min_size=4, max_size=30)
 
@@ -179,6 +179,17 @@ class History:
         for node in self.pair.nodes:
             node.give(i.AttestationReceived(name, self.pair.attested(name, known)))
 
+    def contradict(self, how: int) -> None:
+        """The oracle signs another price for what it has spoken about; whoever has not settled by then is refunded."""
+        if how < 2 and self.pair.spoken:
+            name = sorted(self.pair.spoken)[how % len(self.pair.spoken)]
+            for node in self.pair.nodes:
+                node.give(i.AttestationReceived(name, self.pair.attested(name, self.pair.spoken[name] + 1_000)))
+                for cfd in node.engine.cfds.values():
+                    doubted = {doubt.first.event_id for doubt in cfd.equivocations}
+                    known = cfd.held is not None and cfd.outcome_of(name) is not None and not cfd.ended
+                    assert (name in doubted) or not known
+
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -188,7 +199,7 @@ class History:
         self.cut(0)
         self.reconnect(0)
         self.pair.run()
-        for round_number in range(40):
+        for round_number in range(60):
             if all(cfd.ended for node in self.pair.nodes for cfd in node.engine.cfds.values()):
                 return
             for node in self.pair.nodes:
