@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from cfd_core.errors import RuleViolation
 from cfd_core.serial.records import PackedRevision, StoredEvent
 from cfd_core.values import CfdId
 from cfd_store.errors import RevisionMissing, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches, check_revision
+from cfd_store.seam import Batch, check_batches
 
 
 class MemoryStore:
@@ -56,12 +55,6 @@ class MemoryStore:
         except KeyError:
             raise RevisionMissing(f"no revision {revision} of CFD {cfd_id} is stored") from None
 
-    def replace_revision(self, revision: PackedRevision) -> None:
-        check_revision(revision)
-        with self._lock:
-            self.revision(revision.cfd_id, revision.revision)
-            self._revisions[revision.cfd_id, revision.revision] = revision.data
-
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         with self._lock:
             self._must_be_open()
@@ -78,9 +71,6 @@ class MemoryStore:
         actual = self._versions.get(batch.stream, 0)
         if actual != batch.expected_version:
             raise VersionConflict(batch.stream, batch.expected_version, actual)
-        for revision in batch.revisions:
-            if (revision.cfd_id, revision.revision) in self._revisions:
-                raise RuleViolation(f"revision {revision.revision} of CFD {revision.cfd_id} is stored already")
 
     def _add(self, batch: Batch) -> None:
         self._log.extend(batch.events)

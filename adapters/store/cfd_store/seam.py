@@ -41,7 +41,11 @@ class EventStore(Protocol):
         events: Sequence[StoredEvent],
         revisions: Sequence[PackedRevision] = (),
     ) -> None:
-        """Store all of it durably, or nothing; `VersionConflict` if the stream is not at `expected_version`."""
+        """Store all of it durably, or nothing; `VersionConflict` if the stream is not at `expected_version`.
+
+        A revision takes the place of one with its number: a rollover that broke off is prepared again under the same
+        number, and the signatures that count are those whose digest the newest event names.
+        """
 
     def append_all(self, batches: Sequence[Batch]) -> None:
         """Store several streams' batches in one transaction, all or nothing; each stream at most once.
@@ -60,9 +64,6 @@ class EventStore(Protocol):
 
     def revision(self, cfd_id: CfdId, revision: int) -> bytes:
         """The packed revision, checked against its stored SHA-256; `RevisionMissing` if there is none."""
-
-    def replace_revision(self, revision: PackedRevision) -> None:
-        """Put shorter bytes in place of a stored revision; `RevisionMissing` if there is none."""
 
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         """Forget a revision; one that is not there stays not there."""

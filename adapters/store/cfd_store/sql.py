@@ -13,7 +13,7 @@ from cfd_core.serial.records import PackedRevision, StoredEvent
 from cfd_core.values import CfdId
 from cfd_store import sqlite_file
 from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches, check_revision
+from cfd_store.seam import Batch, check_batches
 from cfd_store.tables import ABOUT, EVENTS, REVISIONS, event_of, event_row, revision_data, revision_row
 
 _PAGE = 2_000
@@ -104,13 +104,6 @@ class SqlStore:
             raise _missing(cfd_id, revision)
         return revision_data(cfd_id, revision, row)
 
-    def replace_revision(self, revision: PackedRevision) -> None:
-        check_revision(revision)
-        statement = update(REVISIONS).where(*_key(revision.cfd_id, revision.revision)).values(revision_row(revision))
-        with self._writing() as connection:
-            if connection.execute(statement).rowcount != 1:
-                raise _missing(revision.cfd_id, revision.revision)
-
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         with self._writing() as connection:
             connection.execute(delete(REVISIONS).where(*_key(cfd_id, revision)))
@@ -157,9 +150,7 @@ class SqlStore:
 def _append(connection: Connection, batch: Batch) -> None:
     _check_version(connection, batch)
     for revision in batch.revisions:
-        key = _key(revision.cfd_id, revision.revision)
-        if connection.execute(select(REVISIONS.c.revision).where(*key)).first() is not None:
-            raise RuleViolation(f"revision {revision.revision} of CFD {revision.cfd_id} is stored already")
+        connection.execute(delete(REVISIONS).where(*_key(revision.cfd_id, revision.revision)))
     if batch.events:
         connection.execute(insert(EVENTS), [event_row(event) for event in batch.events])
     if batch.revisions:

@@ -64,11 +64,6 @@ class StoreHistory(RuleBasedStateMachine):
         if self.both(lambda store: store.append_all(batches)) is not None:
             assert self.sql.streams() == before
 
-    @rule(cfd=cfds, number=numbers, data=st.binary(max_size=60))
-    def replace(self, cfd: CfdId, number: int, data: bytes) -> None:
-        if self.both(lambda store: store.replace_revision(PackedRevision(cfd, number, data))) is None:
-            self.revisions[cfd, number] = data
-
     @rule(cfd=cfds, number=numbers)
     def delete(self, cfd: CfdId, number: int) -> None:
         self.both(lambda store: store.delete_revision(cfd, number))
