@@ -274,6 +274,8 @@ class ExitKind(Enum):
     PUNISH = "punishment"
     CLOSE = "close"
     CANCEL = "cancellation"
+    DOUBLE_SPEND = "double spend"
+    """The counterparty's, of a coin of its own: the lock can never confirm."""
     UNKNOWN = "unknown"
 
 

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from attrs import evolve as replace
 
+from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import AgreedClose, Bump, Cfd, Equivocation, Held, Prepared, ReadyExit
@@ -134,7 +135,8 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
             # without their witnesses only the cancellation leads on
             return p.LockPending() if held_of(cfd).lock else p.LockSignedUnseen(cfd.opened_at)
         case e.LockConflictSeen(transaction, height):
-            return p.LockConflict(transaction, height)
+            ours = _spends_ours(cfd, transaction)
+            return p.LockConflict(transaction, height) if ours else p.LockDoubleSpent(transaction, height)
         case e.ForceCloseStarted():
             commit = cfd.forced
             if commit is None:
@@ -159,6 +161,11 @@ def _next_phase(cfd: Cfd, event: _PhaseEvent) -> p.Phase:
             raise AssertionError("folded elsewhere")
         case _:
             assert_never(event)
+
+
+def _spends_ours(cfd: Cfd, raw: bytes) -> bool:
+    coins = {coin.outpoint for coin in held_of(cfd).live.draft.party(cfd.role).funder.inputs}
+    return any(tx_in.outpoint in coins for tx_in in Transaction.parse(raw).inputs)
 
 
 # --- revisions -----------------------------------------------------------------------------------------------------

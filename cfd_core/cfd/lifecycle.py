@@ -10,7 +10,7 @@ _COMMITTING = (p.CommitPending, p.CommitConfirmed)
 _CLOSING = (p.ClosePending, p.CloseConfirmed)
 _SPENT = (*_COMMITTING, *p.EXITING)
 
-HELD: Final = (p.LockSignedUnseen, *_LOCKED, p.LockConflict, *_CLOSING, *_SPENT)
+HELD: Final = (p.LockSignedUnseen, *_LOCKED, *p.CONFLICTS, *_CLOSING, *_SPENT)
 """Phases in which a signed contract is ours."""
 
 LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
@@ -19,11 +19,11 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (p.SettingUp, e.LockSigned): (p.LockSignedUnseen,),
     (p.LockSignedUnseen, e.LockCompleted): (p.LockPending,),
     (p.LockSignedUnseen, e.LockSeen): _LOCKED,
-    **{(phase, e.LockSeen): _LOCKED for phase in (*_LOCKED, p.LockConflict)},
+    **{(phase, e.LockSeen): _LOCKED for phase in (*_LOCKED, *p.CONFLICTS)},
     **{(phase, e.LockGone): (p.LockPending,) for phase in _LOCKED},
-    **{(phase, e.LockConflictSeen): (p.LockConflict,) for phase in (p.LockSignedUnseen, *_LOCKED, p.LockConflict)},
-    (p.LockConflict, e.LockConflictGone): (p.LockPending, p.LockSignedUnseen),
-    (p.LockConflict, e.CfdClosed): (p.Closed,),
+    **{(phase, e.LockConflictSeen): p.CONFLICTS for phase in (p.LockSignedUnseen, *_LOCKED, *p.CONFLICTS)},
+    **{(phase, e.LockConflictGone): (p.LockPending, p.LockSignedUnseen) for phase in p.CONFLICTS},
+    **{(phase, e.CfdClosed): (p.Closed,) for phase in p.CONFLICTS},
     **{(phase, e.ForceCloseStarted): (p.CommitPending,) for phase in _LOCKED},
     # nodes keep the close, which pays more: our commit is offered until either is in a block
     (p.ClosePending, e.ForceCloseStarted): (p.ClosePending,),
@@ -42,7 +42,7 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
 
 FACTS: Final[dict[type, tuple[type, ...]]] = {
     e.LockCompleted: HELD,
-    e.CancelSigned: (p.LockSignedUnseen, p.LockConflict),
+    e.CancelSigned: (p.LockSignedUnseen, *p.CONFLICTS),
     e.RolloverQuoted: (p.Open,),
     e.RolloverFailed: (p.Open,),
     e.RolloverPrepared: (p.Open,),

@@ -6,7 +6,7 @@ from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
-from cfd_core.cfd.evolve import commit_height
+from cfd_core.cfd.evolve import commit_height, held_of
 from cfd_core.cfd.revisions import draft_of, numbers
 from cfd_core.contract.close import build_close
 from cfd_core.contract.draft import Draft
@@ -50,7 +50,7 @@ def _lock(cfd: Cfd, held: Held, report: OutpointReport, tip: int) -> Iterator[e.
 
 def _lock_spent(cfd: Cfd, held: Held, report: OutpointReport, spend: Spend, tip: int) -> Iterator[e.CfdEvent]:
     phase, tx = cfd.phase, Transaction.parse(spend.transaction)
-    if isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+    if isinstance(phase, (p.LockSignedUnseen, *p.CONFLICTS)):
         yield e.LockSeen(report.created or 0)
     if held.close is not None and tx.txid == Transaction.parse(held.close.transaction).txid:
         if _close_known(phase) != spend.height:
@@ -75,22 +75,34 @@ def _lock_input(cfd: Cfd, held: Held, report: OutpointReport) -> Iterator[e.CfdE
     """Only one transaction can spend an input: the lock, or what makes it impossible."""
     phase, lock = cfd.phase, held.live.draft.lock
     if report.spend is None:
-        if isinstance(phase, p.LockConflict) and _spends(phase.transaction, report):
+        if isinstance(phase, p.CONFLICTS) and _spends(phase.transaction, report):
             yield e.LockConflictGone()
         return
     tx = Transaction.parse(report.spend.transaction)
     if tx.txid != lock.txid:
-        known = (phase.transaction, phase.height) if isinstance(phase, p.LockConflict) else None
-        if known != (report.spend.transaction, report.spend.height) and isinstance(phase, _BEFORE_OPEN):
+        if isinstance(phase, _BEFORE_OPEN) and _conflict_news(cfd, report, report.spend):
             yield e.LockConflictSeen(report.spend.transaction, report.spend.height)
         return
     if not held.lock and all(tx_in.witness for tx_in in tx.inputs):
         yield e.LockCompleted(report.spend.transaction)
-    if isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+    if isinstance(phase, (p.LockSignedUnseen, *p.CONFLICTS)):
         yield e.LockSeen(report.spend.height)
 
 
-_BEFORE_OPEN = (p.LockSignedUnseen, p.LockPending, p.LockConflict)
+_BEFORE_OPEN = (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS)
+
+
+def _conflict_news(cfd: Cfd, report: OutpointReport, spend: Spend) -> bool:
+    """Whether this spend tells more than the conflict that is known: a block decides, before that ours counts."""
+    phase = cfd.phase
+    if not isinstance(phase, p.CONFLICTS):
+        return True
+    if phase.transaction == spend.transaction:
+        return phase.height != spend.height
+    if phase.height or spend.height:
+        return not phase.height or 0 < spend.height < phase.height
+    ours = {coin.outpoint for coin in held_of(cfd).live.draft.party(cfd.role).funder.inputs}
+    return report.outpoint in ours or isinstance(phase, p.LockDoubleSpent)
 
 
 def _spends(raw: bytes, report: OutpointReport) -> bool:

@@ -50,7 +50,7 @@ def owed(cfd: Cfd, at: Now) -> tuple[f.Effect, ...]:
 def _watches(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
     live = held.live.draft
     yield f.WatchOutpoint(live.lock_outpoint, live.lock_output_script)
-    if not held.lock or isinstance(cfd.phase, p.LockSignedUnseen | p.LockPending | p.LockConflict):
+    if not held.lock or isinstance(cfd.phase, (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS)):
         for coin in live.maker.funder.inputs + live.taker.funder.inputs:
             yield f.WatchOutpoint(coin.outpoint, coin.output.script)
     if isinstance(cfd.phase, p.COMMITTED):
@@ -66,7 +66,7 @@ def _broadcasts(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
     phase = cfd.phase
     if isinstance(phase, p.LockPending | p.CommitPending | p.ClosePending) and held.lock:
         yield _broadcast(cfd, "lock", held.lock)
-    if held.cancel and isinstance(phase, p.LockSignedUnseen | p.LockConflict):
+    if held.cancel and isinstance(phase, (p.LockSignedUnseen, *p.CONFLICTS)):
         yield _broadcast(cfd, "cancellation", held.cancel)
     if held.close is not None and held.close.complete and cfd.forced is None and isinstance(phase, _LOCK_UNSPENT):
         # not after we force-closed: once nodes have let go of it, the commit is to get in
@@ -129,7 +129,7 @@ def _cancel(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
 
 def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
     """The unsigned cancellation that is due now, if one is."""
-    since = _cancellable_since(cfd)
+    since = cancellable_since(cfd)
     if cfd.held is None or since is None or at.now < since + at.deadlines.cancel_after:
         return None
     late = at.now - since - at.deadlines.cancel_after
@@ -140,12 +140,16 @@ def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
     return Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), funder.change_script),))
 
 
-def _cancellable_since(cfd: Cfd) -> Timestamp | None:
+def cancellable_since(cfd: Cfd) -> Timestamp | None:
+    """From when the patience of `Deadlines.cancel_after` counts; None while there is nothing to cancel."""
     match cfd.phase:
         case p.LockSignedUnseen(since):
             return since
+        case p.LockDoubleSpent(_, 0):
+            # left in the mempool it could be replaced by the lock later: theirs to choose, but for our cancellation
+            return cfd.opened_at
         case p.LockConflict(raw, 0) if cfd.held is not None and cfd.held.cancel:
-            # ours waits for its block: what is paid rises; a double spend of theirs is not outbid by it
+            # ours waits for its block: what is paid rises
             coin = cfd.held.live.draft.party(cfd.role).funder.inputs[0].outpoint
             ours = any(tx_in.outpoint == coin for tx_in in Transaction.parse(raw).inputs)
             return cfd.opened_at if ours else None

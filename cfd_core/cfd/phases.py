@@ -48,7 +48,15 @@ class Open:
 
 @frozen
 class LockConflict:
-    """Another transaction spends an input of the lock and is not final: our cancellation, or theirs."""
+    """Another transaction spends an input of ours of the lock and is not final: our cancellation."""
+
+    transaction: bytes = field(repr=False)
+    height: int
+
+
+@frozen
+class LockDoubleSpent:
+    """The counterparty spends an input of its own of the lock elsewhere, and that is not final."""
 
     transaction: bytes = field(repr=False)
     height: int
@@ -147,11 +155,14 @@ Phase = (
     | LockPending
     | Open
     | LockConflict
+    | LockDoubleSpent
     | ClosePending
     | CloseConfirmed
     | Committed
     | Closed
 )
+CONFLICTS: Final = (LockConflict, LockDoubleSpent)
+"""An input of the lock is spent by another transaction."""
 ENDED: Final = (Rejected, SetupFailed, Closed)
 COMMITTED: Final = (CommitPending, CommitConfirmed, ExitPending, ExitConfirmed)
 EXITING: Final = (ExitPending, ExitConfirmed)

@@ -72,6 +72,8 @@ def _close_books(cfd: Cfd, around: Circumstances) -> Iterator[e.CfdEvent]:
             yield e.CfdClosed(e.ExitKind.CLOSE, phase.maker, phase.taker, phase.height)
         case p.LockConflict() if phase.height and _final(phase.height, around):
             yield e.CfdClosed(e.ExitKind.CANCEL, Sats(0), Sats(0), phase.height)
+        case p.LockDoubleSpent() if phase.height and _final(phase.height, around):
+            yield e.CfdClosed(e.ExitKind.DOUBLE_SPEND, Sats(0), Sats(0), phase.height)
         case _:
             return
 

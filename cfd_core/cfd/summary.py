@@ -7,6 +7,7 @@ from attrs import frozen
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
+from cfd_core.cfd.events import ExitKind
 from cfd_core.cfd.react import EXIT_FINALITY, Deadlines, rollover_open_until
 from cfd_core.cfd.revisions import revoked_of
 from cfd_core.payouts import profit_percent
@@ -101,7 +102,7 @@ def _realised(cfd: Cfd) -> int | None:
         return 0
     if not isinstance(phase, p.Closed):
         return None
-    if phase.kind.value == "cancellation":
+    if phase.kind in (ExitKind.CANCEL, ExitKind.DOUBLE_SPEND):
         return 0
     paid = phase.maker if cfd.role is Role.MAKER else phase.taker
     return paid - cfd.terms.margin(cfd.role)
@@ -123,7 +124,9 @@ def _words(cfd: Cfd) -> tuple[str, str, tuple[str, ...]]:  # one line per phase
         case p.Open():
             return "open", "The position is open and enforceable by you alone.", _open_actions(cfd)
         case p.LockConflict():
-            return "cancelling", "A coin of the lock was spent otherwise: the CFD will never open.", ()
+            return "cancelling", "Our coin of the lock is being spent back to us: the CFD will never open.", ()
+        case p.LockDoubleSpent():
+            return "double-spent", f"{_DOUBLE_SPEND} It is final after a few blocks.", ()
         case p.ClosePending() if cfd.forced is None:
             return "settling", "The agreed close is on its way into a block.", ("force close",)
         case p.ClosePending():
@@ -135,7 +138,12 @@ def _words(cfd: Cfd) -> tuple[str, str, tuple[str, ...]]:  # one line per phase
         case p.ExitPending() | p.ExitConfirmed():
             return "paying out", f"The {phase.exit.kind.value} is on the chain; it is final after a few blocks.", ()
         case p.Closed(kind):
-            return "closed", f"Ended by {kind.value}.", ()
+            return "closed", _DOUBLE_SPEND if kind is ExitKind.DOUBLE_SPEND else f"Ended by {kind.value}.", ()
+
+
+_DOUBLE_SPEND = (
+    "The counterparty spent its coin of the lock elsewhere: the CFD never opens, and nothing of yours is locked in it."
+)
 
 
 def _open_actions(cfd: Cfd) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from cfd_core.cfd import decide
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
-from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction, waiting
+from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction, cancellable_since, waiting
 from cfd_core.cfd.react import rollover_open_until
 from cfd_core.contract.witness import check_witness
 from cfd_core.engine import punctual, resuming, runs
@@ -115,8 +115,9 @@ def deadlines(cfd: Cfd, policy: Policy, after: Timestamp) -> list[Timestamp]:
     """When this CFD may do something by itself, later than `after`."""
     found: list[int] = []
     limits = policy.deadlines
-    if isinstance(cfd.phase, p.LockSignedUnseen):
-        first = cfd.phase.since + limits.cancel_after
+    since = cancellable_since(cfd)
+    if since is not None:
+        first = since + limits.cancel_after
         found += [first, after + BLOCK_SECONDS if after >= first else first]
     if isinstance(cfd.phase, p.Open):
         found += [cfd.expiry + limits.settle_within, cfd.expiry + limits.oracle_patience]

@@ -118,7 +118,7 @@ def conserved(cfd: Cfd, phase: Any) -> None:
     """Every sat of the pool went to one of the two, except where it never entered or a punishment paid fees."""
     paid = phase.maker + phase.taker
     match phase.kind:
-        case e.ExitKind.CANCEL:
+        case e.ExitKind.CANCEL | e.ExitKind.DOUBLE_SPEND:
             require(paid == 0, "nothing was paid where nothing was locked")
         case e.ExitKind.PUNISH:
             most = cfd.terms.pool + _held(cfd, "it was locked").live.draft.costs.exit_fee

@@ -12,8 +12,9 @@ from cfd_core.testing.node import SimNode
 from cfd_core.testing.world import World
 from cfd_core.values import CfdId, Role, Sats, price
 
-SAME_MONEY = {e.ExitKind.LIQUIDATION: e.ExitKind.CET}
-"""By the chain alone a liquidation and a settlement that pays the same cannot always be told apart."""
+SAME_MONEY = {e.ExitKind.LIQUIDATION: e.ExitKind.CET, e.ExitKind.DOUBLE_SPEND: e.ExitKind.CANCEL}
+"""By the chain alone a liquidation and a settlement that pays the same cannot always be told apart; and what one side
+calls its cancellation is the other's double spend of its own coin."""
 
 
 def check(world: World) -> None:
@@ -41,7 +42,7 @@ def fair(world: World, node: SimNode, cfd: Cfd) -> None:
         return
     got = cfd.phase.maker if cfd.role is Role.MAKER else cfd.phase.taker
     match cfd.phase.kind:
-        case e.ExitKind.CANCEL:
+        case e.ExitKind.CANCEL | e.ExitKind.DOUBLE_SPEND:
             lock = cfd.held.live.draft.lock.txid
             require(not world.chain.places.get(lock), "nothing that was locked is cancelled")
         case e.ExitKind.PUNISH:

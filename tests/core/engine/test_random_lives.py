@@ -21,7 +21,8 @@ from cfd_core.cfd.events import ExitKind
 from cfd_core.errors import RuleViolation
 from cfd_core.values import HOUR, CfdId, EventId, Role, Timestamp
 
-ALLOWED = {ExitKind.CET, ExitKind.LIQUIDATION, ExitKind.REFUND, ExitKind.CLOSE, ExitKind.CANCEL}
+ALLOWED = {ExitKind.CET, ExitKind.LIQUIDATION, ExitKind.REFUND, ExitKind.CLOSE, ExitKind.CANCEL, ExitKind.DOUBLE_SPEND}
+SAME_MONEY = {ExitKind.LIQUIDATION: ExitKind.CET, ExitKind.DOUBLE_SPEND: ExitKind.CANCEL}
 PRICES = (Decimal(50_000), Decimal(47_000), Decimal("51234.5"))
 steps = st.one_of(
     st.tuples(st.just("run"), st.integers(0, 40)),
@@ -237,8 +238,9 @@ def same_end(pair: Any) -> None:
         else:
             assert isinstance(end, p.SetupFailed | p.Rejected)
             kinds.add(ExitKind.CANCEL)
-    # by the chain alone the two cannot always tell a liquidation from a settlement that pays the same
-    kinds = {ExitKind.CET if kind is ExitKind.LIQUIDATION else kind for kind in kinds}
+    # by the chain alone the two cannot always tell a liquidation from a settlement that pays the same, and a
+    # cancellation of the one is a double spend for the other
+    kinds = {SAME_MONEY.get(kind, kind) for kind in kinds}
     assert len(kinds) == 1, ends
     event(f"ended by {kinds.pop().value}")
 
