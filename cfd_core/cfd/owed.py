@@ -129,7 +129,7 @@ def _cancel(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
 
 def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
     """The unsigned cancellation that is due now, if one is."""
-    since = cancellable_since(cfd)
+    since = cancellable_since(cfd, at.deadlines)
     if cfd.held is None or since is None or at.now < since + at.deadlines.cancel_after:
         return None
     late = at.now - since - at.deadlines.cancel_after
@@ -140,14 +140,15 @@ def cancel_transaction(cfd: Cfd, at: Now) -> Transaction | None:
     return Transaction((TxIn(coin.outpoint),), (TxOut(Sats(coin.output.sats - fee), funder.change_script),))
 
 
-def cancellable_since(cfd: Cfd) -> Timestamp | None:
+def cancellable_since(cfd: Cfd, limits: Deadlines) -> Timestamp | None:
     """From when the patience of `Deadlines.cancel_after` counts; None while there is nothing to cancel."""
     match cfd.phase:
         case p.LockSignedUnseen(since):
             return since
         case p.LockDoubleSpent(_, 0):
-            # left in the mempool it could be replaced by the lock later: theirs to choose, but for our cancellation
-            return cfd.opened_at
+            # left in the mempool it could be replaced by the lock later: theirs to choose, but for our cancellation;
+            # twice the patience, because an honest cancellation of theirs is soon in a block and ours would be wasted
+            return Timestamp(cfd.opened_at + limits.cancel_after)
         case p.LockConflict(raw, 0) if cfd.held is not None and cfd.held.cancel:
             # ours waits for its block: what is paid rises
             coin = cfd.held.live.draft.party(cfd.role).funder.inputs[0].outpoint

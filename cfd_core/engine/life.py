@@ -115,7 +115,7 @@ def deadlines(cfd: Cfd, policy: Policy, after: Timestamp) -> list[Timestamp]:
     """When this CFD may do something by itself, later than `after`."""
     found: list[int] = []
     limits = policy.deadlines
-    since = cancellable_since(cfd)
+    since = cancellable_since(cfd, limits)
     if since is not None:
         first = since + limits.cancel_after
         found += [first, after + BLOCK_SECONDS if after >= first else first]

@@ -275,12 +275,19 @@ async def make_report(stage: Theatre, story: str, ends: e.ExitKind, chain: str, 
 
 
 def _check_end(stage: Theatre, report: Report) -> Iterator[str]:
-    phases = {node.config.name: stage.cfd(node).phase for node in stage.nodes}
+    phases = {node.config.name: _alike(stage.cfd(node).phase) for node in stage.nodes}
     for name, phase in phases.items():
         if not isinstance(phase, p.Closed) or phase.kind is not report.ends:
             yield f"the {name}'s books say {phase}"
     if len(set(phases.values())) > 1:
         yield "the two books differ"
+
+
+def _alike(phase: p.Phase) -> p.Phase:
+    """What one side calls its cancellation is the other's double spend of its own coin."""
+    if isinstance(phase, p.Closed) and phase.kind is e.ExitKind.DOUBLE_SPEND:
+        return evolve(phase, kind=e.ExitKind.CANCEL)
+    return phase
 
 
 def _check_fees(report: Report) -> Iterator[str]:

@@ -176,7 +176,7 @@ async def cancel(stage: Theatre) -> None:
     await stage.phase("the maker to have both signatures", p.LockPending, nodes=(stage.maker,))
     stage.say("maker: withholds its signature on the lock")
     stage.clock.turn_to(Timestamp(stage.clock.now() + stage.taker.config.policy.deadlines.cancel_after + 5))
-    await stage.phase("the cancellation to be seen", p.LockConflict)
+    await stage.phase("the cancellation to be seen", *p.CONFLICTS)
     stage.say("taker: spends its own input back; the lock can never appear")
     await stage.finish()
 
