@@ -26,7 +26,10 @@ MAX_OPENING_FEE: Final = 10**12
 
 
 def _checked(check: Callable[[Any], Any]) -> Callable[[Any, Any, Any], None]:
-    return lambda _instance, _attribute, value: check(value) and None
+    def validate(_instance: Any, _attribute: Any, value: Any) -> None:
+        check(value)
+
+    return validate
 
 
 def funding_rate(value: Decimal) -> Decimal:
@@ -95,7 +98,6 @@ class ContractTerms:
     def __attrs_post_init__(self) -> None:
         if not 1 <= self.cet_timelock < self.refund_timelock <= 4032:
             raise RuleViolation("timelocks must satisfy 1 <= CET < refund <= 4,032 blocks")
-        payouts.payoff_of(self.product)
         if len(self.liquidations) > MAX_LIQUIDATIONS or len(set(self.liquidations)) != len(self.liquidations):
             raise RuleViolation(f"at most {MAX_LIQUIDATIONS} different liquidation events")
         if self.tolerance > MAX_TOLERANCE:

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -36,6 +36,7 @@ IMPORT_SECONDS: Final = 20
 """Processor time for a run that imports everything again."""
 SURVIVED: Final = 0
 KILLED: Final = 1
+NOT_EXCHANGED: Final = 4
 
 # reading a failing example to its smallest form would only cost time; a busy machine is no failure
 settings.register_profile(
@@ -84,23 +85,28 @@ Task = tuple[MutableModule, Mutant]
 Report = Callable[[MutableModule, Verdict], None]
 
 
-def run(room: Room, tasks: Iterable[Task], report: Report) -> None:
+def run(room: Room, tasks: Sequence[Task], report: Report) -> None:
     """Try the tasks. `report` may be called in a process of its own."""
-    chosen = list(tasks)
-    inside = [task for task in chosen if not task[1].at_import]
     settings.load_profile("mutation")
+    inside = [task for task in tasks if not task[1].at_import]
+    left = [task for task in tasks if task[1].at_import]
     if inside:
-        code, told = fork(lambda _: _collect(room, _Loop(inside, report)), None, None)
+        code, told = fork(lambda tell: _collect(room, _Loop(inside, report, tell)), None, None)
         if code:
             raise SystemExit(f"the campaign stopped: exit code {code} {told}")
-    for module, mutant in chosen:
-        if mutant.at_import:
-            report(module, _judge(mutant, partial(_import_mutated, room, module, mutant), IMPORT_SECONDS))
+        left += [inside[int(index)] for index in told.split()]
+    for module, mutant in left:
+        verdict = _judge(mutant, partial(_import_mutated, room, module, mutant), IMPORT_SECONDS)
+        assert verdict is not None
+        report(module, verdict)
 
 
-def _judge(mutant: Mutant, child: Callable[[int], int], seconds: int) -> Verdict:
+def _judge(mutant: Mutant, child: Callable[[int], int], seconds: int) -> Verdict | None:
+    """None if the mutant must be imported."""
     begun = time.monotonic()  # what the campaign cost, nothing that a test depends on
     code, told = fork(child, seconds, os.devnull)
+    if code == NOT_EXCHANGED:
+        return None
     if code < 0:
         told = "time" if -code in (signal.SIGXCPU, signal.SIGKILL) else signal.Signals(-code).name
     return Verdict(mutant, code == KILLED or code < 0, told, time.monotonic() - begun)
@@ -119,14 +125,20 @@ class _Loop:
 
     tasks: list[Task]
     report: Report
+    tell: int
+    """Where to write which tasks must be imported instead."""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         functions = _functions_of({module.file for module, _ in self.tasks})
         reach = Reach.of(session.items, set(functions))
-        for module, mutant in self.tasks:
+        for index, (module, mutant) in enumerate(self.tasks):
             order = reach.order(session.items, module.file, mutant.unit)
             child = partial(_exchange_and_run, functions[module.file], module, mutant, order)
-            self.report(module, _judge(mutant, child, reach.seconds + SPARE_SECONDS))
+            verdict = _judge(mutant, child, reach.seconds + SPARE_SECONDS)
+            if verdict is None:
+                os.write(self.tell, f"{index} ".encode())
+            else:
+                self.report(module, verdict)
         return True
 
 
@@ -143,9 +155,11 @@ def _exchange_and_run(
 ) -> int:
     codes = {(code.co_qualname, code.co_firstlineno): code for code in _all_codes(module.mutate(mutant.number))}
     for function in functions:
-        code = codes[function.__code__.co_qualname, function.__code__.co_firstlineno]
-        if code.co_freevars == function.__code__.co_freevars:
-            function.__code__ = code
+        old = function.__code__
+        code = codes.get((old.co_qualname, old.co_firstlineno))
+        if code is None or code.co_freevars != old.co_freevars:
+            return NOT_EXCHANGED  # a closure that exists already and uses something else now
+        function.__code__ = code
     return _run_until_failure(order, tell)
 
 

@@ -7,8 +7,9 @@ import pytest
 from cfd_core.bitcoin import scripts
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.contract.costs import LARGEST_PAYOUT_SCRIPT, SharedCosts, fee_of, shared_costs
-from cfd_core.contract.funding import needed
+from cfd_core.contract.funding import change_of, needed
 from cfd_core.contract.scripts import COMMIT_SCRIPT_BYTES, SIGNATURE_BYTES, placeholder_witness
+from cfd_core.errors import PeerViolation
 from cfd_core.values import FeeRate, Role, Sats
 
 P2WPKH = bytes.fromhex("0014") + bytes(20)
@@ -58,3 +59,11 @@ def test_coin_selection_counts_the_longest_payout_scripts(workshop: Any) -> None
 def test_the_placeholder_is_as_long_as_signatures_can_be() -> None:
     assert SIGNATURE_BYTES == 72
     assert [len(item) for item in placeholder_witness(COMMIT_SCRIPT_BYTES)] == [72, 72, 224]
+
+
+def test_inputs_may_be_used_up_to_the_last_sat(workshop: Any) -> None:
+    costs, margin, rate = shared_costs(FeeRate(2), P2WPKH, P2WPKH), Sats(1_000_000), FeeRate(2)
+    enough = margin + costs.half + fee_of(scripts.input_weight(P2WPKH), rate)
+    assert change_of(workshop.side("maker", (("p2wpkh", enough),)).party.funder, margin, costs, rate) == 0
+    with pytest.raises(PeerViolation, match="are 1 short of margin and fees"):
+        change_of(workshop.side("maker", (("p2wpkh", enough - 1),)).party.funder, margin, costs, rate)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cfd_core.contract import dlc as signing
 from cfd_core.contract import jobs
 from cfd_core.contract.jobs import ADAPTOR_BYTES
-from cfd_core.errors import PeerViolation
+from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.values import Role
 
 AUX = b"\x05" * 32
@@ -101,3 +101,13 @@ def test_too_few_or_too_many_signatures(workshop: Any, pair: Any, extra: int) ->
     packed = packed[:extra] if extra < 0 else packed + bytes(extra)
     with pytest.raises(PeerViolation, match="bytes of CET signatures where"):
         signing.verify_cets_job(workshop.draft(), Role.TAKER, packed)
+
+
+def test_a_job_whose_parts_differ_in_number_is_no_job(pair: Any) -> None:
+    job, check = pair
+    for short in (evolve(job, points=job.points[:-33]), evolve(job, digests=job.digests[:-32])):
+        with pytest.raises(ValueError, match=r"zip\(\) argument 2"):
+            jobs.sign_cets(short)
+    for short in (evolve(check, points=check.points[:-33]), evolve(check, digests=check.digests[:-32])):
+        with pytest.raises(RuleViolation, match="one encryption point and one digest"):
+            jobs.verify_cets(short)

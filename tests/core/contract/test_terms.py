@@ -77,6 +77,11 @@ def test_terms_beyond_their_limits(workshop: Any, change: dict[str, Any], why: s
         workshop.terms(**change)
 
 
+def test_what_is_in_range_comes_back() -> None:
+    assert limits.funding_rate(Decimal("-0.02")) == Decimal("-0.02")
+    assert limits.opening_fee(300) == 300
+
+
 def test_who_has_which_side(workshop: Any) -> None:
     for taker in Position:
         terms = workshop.terms(taker_position=taker, taker_leverage=3, maker_leverage=2)
