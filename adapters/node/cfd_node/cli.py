@@ -16,6 +16,7 @@ from cfd_node.commands.oracle import oracle
 from cfd_node.commands.payouts import payouts
 from cfd_node.commands.purse import wallet
 from cfd_node.commands.quoting import offer
+from cfd_node.commands.run import maker, taker
 from cfd_node.commands.sandbox import sandbox
 from cfd_node.commands.server import server_group
 from cfd_node.commands.trade import accept, close, list_cfds, offers, reject, requests, rollover, settle, take
@@ -68,4 +69,5 @@ for command in (offers, take, list_cfds, rollover, settle, close, requests, acce
 for command in (wallet, offer, health, logs, completion):
     main.add_command(command)
 main.add_command(server_group)
-main.add_command(sandbox)
+for command in (sandbox, maker, taker):
+    main.add_command(command)

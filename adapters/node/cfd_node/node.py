@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 from attrs import field, frozen
-from cfd_electrum import ElectrumChain
+from cfd_electrum import ElectrumChain, OpenSocket, Relay, Road, ServerAddress, Witnesses
 from cfd_network import Address, Connection, Disconnected, Limits, SshTransport, Stream, peer_id
 from cfd_oracle import OracleClient
 from cfd_store import EventStore, StoreError
@@ -58,12 +58,24 @@ class NodeConfig:
     folder: Path
     """Holds the event store and the wallet; created for its owner only."""
     electrum: tuple[str, int]
+    electrum_tls: bool = False
+    more_servers: tuple[ServerAddress, ...] = ()
+    """Electrum servers that watch over the first, and take its place when it fails."""
+    road: Road | None = None
+    """The way to all of them; None: straight, with pins in memory."""
+    electrum_timeout: float = 30
+    peer_socket: OpenSocket | None = None
+    """What opens connections to makers, for example through a proxy; None: straight."""
+    oracle_proxy: str | None = None
+    """`socks5://host:port`; None: straight."""
     oracle_url: str
     oracle_dialect: Dialect
     oracle_keys: OracleKeys
     listen: Address | None = None
     """Where takers reach this node; None: it does not listen. Port 0 takes a free one."""
     makers: tuple[tuple[Address, PeerId], ...] = ()
+    blocked: frozenset[PeerId] = frozenset()
+    """Peers that may not connect."""
     policy: Policy = field(factory=Policy)
     attestation_delay: float = 60
     """Seconds after an event's time before the oracle is asked."""
@@ -87,16 +99,11 @@ class Node:
         """Touches nothing. Services of the user's own may be added to `supervisor`."""
         self.config, self.clock = config, clock
         self.peer_id = peer_id(config.keychain.transport_key())
-        self.blocked: set[PeerId] = set()
-        """Peers whose connections are refused; may change at any time."""
         self.block_time: Timestamp | None = None
         """Of the newest block."""
         self.keep_from: Callable[[Effect], bool] = lambda _effect: False
         """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
-        self.chain = ElectrumChain(*config.electrum, network=config.network)
-        self.wallet = BdkWallet(
-            config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", config.electrum
-        )
+        self._make_chain()
         self._connections: dict[PeerId, Connection] = {}
         self._listeners: list[Callable[[Recorded], None]] = []
         self._watchers: list[Callable[[Step], None]] = []
@@ -113,16 +120,53 @@ class Node:
         self.supervisor = Supervisor([*services, *self.links], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)
 
+    def _make_chain(self) -> None:
+        config, road = self.config, self.config.road or Road()
+        self.chain = ElectrumChain(
+            *config.electrum,
+            tls=config.electrum_tls,
+            others=config.more_servers,
+            road=road,
+            network=config.network,
+            timeout=config.electrum_timeout,
+        )
+        straight = config.road is None and not config.electrum_tls and not config.more_servers
+        relay = None if straight else Relay(lambda: self.chain.server, road, timeout=config.electrum_timeout)
+        self._chain = ChainService(self.chain, relay, self._witnesses(road))
+        door = config.electrum if straight else self._chain.door
+        self.wallet = BdkWallet(config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", door)
+
+    def _witnesses(self, road: Road) -> Witnesses | None:
+        config = self.config
+        if not config.more_servers:
+            return None
+        first = ServerAddress(*config.electrum, config.electrum_tls)
+
+        def changed() -> None:
+            self.chain.doubt = next(iter(made.problems.values()), "")
+
+        made = Witnesses(
+            (first, *config.more_servers),
+            road,
+            config.network,
+            self.chain.tip,
+            self.chain.header,
+            timeout=config.electrum_timeout,
+            on_change=changed,
+        )
+        return made
+
     def _make_services(self) -> None:
         config = self.config
         self._folder = FolderService(config.folder)
         self._database = DatabaseService(config.folder, f"{config.network.value}/{self.peer_id}")
-        self._chain = ChainService(self.chain)
         self._wallet = WalletService(self.wallet, lambda: self.chain.health.reason)
         self.payments = Payments(self.wallet, self.chain, config.policy.max_fee_rate)
         self._payments = PaymentsService(self.payments)
         self._oracle = OracleService(
-            lambda: OracleClient(config.oracle_url, config.oracle_dialect, config.oracle_keys),
+            lambda: OracleClient(
+                config.oracle_url, config.oracle_dialect, config.oracle_keys, proxy=config.oracle_proxy
+            ),
             lambda: self._protocols.running.oracle_trouble if self._protocols.alive else "",
         )
         shells = Shells(
@@ -309,7 +353,12 @@ class Node:
 
     def _make_transport(self) -> SshTransport:
         running = self._protocols.running
-        transport = SshTransport(self.config.keychain.transport_key(), limits=LINK_LIMITS, blocked=self.blocked)
+        transport = SshTransport(
+            self.config.keychain.transport_key(),
+            limits=LINK_LIMITS,
+            blocked=self.config.blocked,
+            open_socket=self.config.peer_socket,
+        )
         for protocol in (*PROTOCOLS, RESUME):
             transport.on_stream(protocol, running.sessions.accept)
         transport.on_stream(OFFERS_PROTOCOL, running.offers.serve)

@@ -194,6 +194,12 @@ class LimitSettings:
     accept_up_to: int = option(
         whole(0, _MAX_SUPPLY, "sats"), 10_000_000, "Maker: orders that lock more of your money than this wait for you."
     )
+    max_per_peer: int | None = option(
+        perhaps(whole(0, _MAX_SUPPLY, "sats")), None, "Maker: the most of your money that is open with one taker."
+    )
+    max_total: int | None = option(
+        perhaps(whole(0, _MAX_SUPPLY, "sats")), None, "Maker: the most of your money that is open with all takers."
+    )
     max_cfds_per_peer: int = option(whole(1, 10_000, "CFDs"), 100, "Maker: open CFDs with one taker.")
     max_fee_rate: int = option(
         whole(1, MAX_FEE_RATE, "sat/vB"), 500, "The highest rate that is ever paid or agreed to."
@@ -203,7 +209,19 @@ class LimitSettings:
         Decimal("0.01"),
         "Taker: the most that a rollover may cost or bring.",
     )
+    max_rollover_cost: int | None = option(
+        perhaps(whole(0, _MAX_SUPPLY, "sats")), None, "The most that one rollover may cost you, whoever proposes it."
+    )
     auto_rollover: bool = option(switch(), False, "Taker: roll over by itself, within these limits.")
+
+
+@frozen(kw_only=True)
+class FeedSettings:
+    """Whose price is shown."""
+
+    bitmex: bool = option(
+        switch(), False, "Show the market's price, from BitMEX's public websocket. Contracts settle at the oracle's."
+    )
 
 
 @frozen(kw_only=True)
@@ -246,6 +264,7 @@ class Config:
     oracle: OracleSettings = section(OracleSettings, "The oracle.")
     peers: PeerSettings = section(PeerSettings, "The other nodes.")
     limits: LimitSettings = section(LimitSettings, "What this node agrees to by itself.")
+    feed: FeedSettings = section(FeedSettings, "The market's price.")
     wallet: WalletSettings = section(WalletSettings, "The wallet.")
     api: ApiSettings = section(ApiSettings, "Pages and API.")
     logs: LogSettings = section(LogSettings, "Logs.")

@@ -1,0 +1,155 @@
+"""`cfd maker` and `cfd taker`: a node that runs until it is told to stop."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from cfd_electrum import ElectrumError, Pins, Road
+from cfd_pricefeed import BitmexFeed
+from cfd_wallet import WalletError
+from cfd_wallet.seed import SEED_FILE, SeedFile
+from cfd_web.access import AccessRefused
+
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Policy
+from cfd_core.errors import RuleViolation
+from cfd_core.values import FeeRate, Sats, Secret
+from cfd_node.clock import Clock, ShiftableClock
+from cfd_node.commands.configured import config_options, passphrase
+from cfd_node.commands.sandbox import stopped_by_signal
+from cfd_node.commands.server import PINS_FILE
+from cfd_node.config import Config, ConfigError, Traffic, check_mainnet
+from cfd_node.daemon import MakerLimits
+from cfd_node.daemon.assembly import Daemon, assemble, make_folder
+from cfd_node.folder import FolderRefused
+from cfd_node.logs import LogBook, configure_logs
+from cfd_node.node import NodeConfig
+from cfd_node.proxy import Socks5
+from cfd_node.supervision import Level
+
+
+@click.command()
+@config_options
+@click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
+def maker(config: Config, mainnet: bool, **_: Any) -> None:
+    """Run a node that takers reach: offers come in over its API, with `cfd offer`, or from a bot."""
+    if config.peers.listen is None:
+        raise click.ClickException("peers.listen says where takers reach this node; it is not set")
+    _live(config, mainnet)
+
+
+@click.command()
+@config_options
+@click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
+def taker(config: Config, mainnet: bool, **_: Any) -> None:
+    """Run a node that trades with makers: their offers are taken in its pages, with `cfd take`, or over its API."""
+    if not config.peers.makers:
+        raise click.ClickException("peers.makers names the makers whose offers you see; there are none")
+    _live(config, mainnet)
+
+
+def _live(config: Config, mainnet: bool) -> None:
+    book = LogBook()
+    configure_logs(logging.getLevelNamesMapping()[config.logs.level.value.upper()], sys.stderr, book)
+    try:
+        check_mainnet(config, mainnet)
+        make_folder(config.folder)
+        phrase, keychain = _open_seed(config)
+        daemon = put_together(config, keychain, ShiftableClock(), book, phrase)
+        asyncio.run(_run(daemon))
+    except (ConfigError, FolderRefused, AccessRefused, WalletError, ElectrumError, RuleViolation) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _open_seed(config: Config) -> tuple[Secret, Keychain]:
+    seed = SeedFile(config.folder / SEED_FILE)
+    if not seed.exists():
+        raise WalletError(f"there is no seed in {seed.path}: make one with `cfd init`")
+    opened = passphrase(config)
+    return seed.phrase(opened), seed.keychain(config.network, opened)
+
+
+def put_together(
+    config: Config, keychain: Keychain, clock: Clock, book: LogBook, phrase: Secret | None = None
+) -> Daemon:
+    """The daemon that the settings describe; nothing runs yet. Errors as of `assemble`, and `PinsUnreadable`."""
+    listen = config.api.listen
+    if listen is None:
+        raise ConfigError(["api.listen is not set: nobody could tell the node anything"])
+    limits = config.limits
+    return assemble(
+        node_config(config, keychain),
+        clock,
+        book,
+        limits=MakerLimits(
+            accept_up_to=Sats(limits.accept_up_to),
+            per_peer=None if limits.max_per_peer is None else Sats(limits.max_per_peer),
+            total=None if limits.max_total is None else Sats(limits.max_total),
+        ),
+        api=(listen.host, listen.port),
+        feed=BitmexFeed(clock.now) if config.feed.bitmex else None,
+        phrase=phrase,
+    )
+
+
+def node_config(config: Config, keychain: Keychain) -> NodeConfig:
+    """What the node is told."""
+    first, *others = config.electrum.servers
+    return NodeConfig(
+        name=config.name,
+        keychain=keychain,
+        network=config.network,
+        folder=config.folder,
+        electrum=(first.host, first.port),
+        electrum_tls=first.tls,
+        more_servers=tuple(others),
+        road=Road(Pins(config.folder / PINS_FILE), _socket(config, Traffic.ELECTRUM)),
+        electrum_timeout=config.electrum.timeout,
+        peer_socket=_socket(config, Traffic.PEERS),
+        oracle_url=config.oracle.url,
+        oracle_proxy=_proxy_url(config, Traffic.ORACLE),
+        oracle_dialect=config.oracle.dialect,
+        oracle_keys=config.oracle.keys,
+        listen=config.peers.listen,
+        makers=tuple((maker.address, maker.peer) for maker in config.peers.makers),
+        blocked=frozenset(config.peers.blocked),
+        policy=_policy(config),
+    )
+
+
+def _policy(config: Config) -> Policy:
+    limits = config.limits
+    return Policy(
+        max_cfds_per_peer=limits.max_cfds_per_peer,
+        max_fee_rate=FeeRate(limits.max_fee_rate),
+        max_funding_rate=limits.max_funding_rate,
+        max_rollover_cost=None if limits.max_rollover_cost is None else Sats(limits.max_rollover_cost),
+        auto_rollover=limits.auto_rollover,
+    )
+
+
+def _socket(config: Config, traffic: Traffic) -> Any:
+    proxy = config.proxy_for(traffic)
+    return None if proxy is None else Socks5(proxy).open_socket
+
+
+def _proxy_url(config: Config, traffic: Traffic) -> str | None:
+    proxy = config.proxy_for(traffic)
+    return None if proxy is None else Socks5(proxy).url
+
+
+async def _run(daemon: Daemon) -> None:
+    ended = stopped_by_signal()
+    async with daemon.node:
+        folder_health = daemon.node.health()["folder"]
+        if folder_health.level is Level.FAILED:  # another process is this node: two would help nobody
+            raise FolderRefused(folder_health.reason)
+        await daemon.node.supervisor.until(lambda: daemon.node.health()["api"].level is not Level.LOADING)
+        where = daemon.service.url or f"not served: {daemon.node.health()['api'].reason}"
+        folder: Path = daemon.node.config.folder
+        click.echo(f"Pages and API: {where}\nIts token lies in {folder}. This node is {daemon.node.peer_id}.")
+        await ended.wait()
+        click.echo("Stopping ...", err=True)
