@@ -111,6 +111,7 @@ def demo(
       punish           the taker publishes a revoked commit
       cancel           the maker withholds its lock signature
       reorg            blocks are replaced under the lock and the commit
+      stuck-close      a fee spike: the close needs children of the payouts
       fees             a fee spike: the commit needs its anchor
       all              each of them, one after the other
     """
