@@ -64,8 +64,10 @@ def _campaign(name: str, percent: int, *, only_survivors: bool) -> float:
         raise SystemExit(f"what lies below {name} must not import it")
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.jsonl"
-    kept = {_key(line): line for line in _read(file) if line["killed"]} if only_survivors else {}
     drawn = [task for task, ticket in zip(room.mutants(), _tickets(), strict=False) if ticket < percent]
+    known = {_id(module, mutant) for module, mutant in drawn}
+    before = {_key(line): line for line in _read(file) if only_survivors and line["killed"]}
+    kept = {key: line for key, line in before.items() if key in known}
     tasks = [(module, mutant) for module, mutant in drawn if _id(module, mutant) not in kept]
     with file.open("w", buffering=1) as results:
         for line in kept.values():

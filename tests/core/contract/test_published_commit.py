@@ -108,3 +108,19 @@ def test_a_taproot_signature_may_name_all_or_the_default_and_nothing_else(contra
                 check_witness(draft.lock, 0, spent, witness)
         with pytest.raises(PeerViolation):
             check_witness(draft.lock, 0, spent, (signature + b"\x00",))
+        with pytest.raises(PeerViolation):
+            check_witness(draft.lock, 0, spent, (signature + b"\x00\x00",))
+
+
+def test_somebody_elses_valid_signature_spends_nothing(contract: Any) -> None:
+    draft, stranger = contract.draft, Secret(bytes(31) + b"\x0b")
+    index = next(n for n, out in enumerate(draft.lock_spent) if out.script[:2] == b"\x00\x14")
+    out = draft.lock_spent[index]
+    digest = draft.lock.sighash_v0(index, b"\x76\xa9\x14" + out.script[2:] + b"\x88\xac", out.sats)
+    witness = (secp.ecdsa_sign(stranger, digest) + b"\x01", public_key(stranger).encode())
+    with pytest.raises(PeerViolation, match=f"lock input {index} is not valid"):
+        check_witness(draft.lock, index, draft.lock_spent, witness)
+    mine = evolve(out, script=b"\x00\x14" + scripts.hash160(witness[1]))
+    spent = (*draft.lock_spent[:index], mine, *draft.lock_spent[index + 1 :])
+    again = draft.lock.sighash_v0(index, b"\x76\xa9\x14" + mine.script[2:] + b"\x88\xac", mine.sats)
+    check_witness(draft.lock, index, spent, (secp.ecdsa_sign(stranger, again) + b"\x01", witness[1]))
