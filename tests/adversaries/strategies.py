@@ -16,6 +16,7 @@ from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import commands as c
+from cfd_core.crypto.secp import ORDER
 from cfd_core.errors import CfdError
 from cfd_core.inputs import Message
 from cfd_core.protocols.contract_setup import messages as m
@@ -307,6 +308,74 @@ class Evict(Strategy):
                 arena.chain.drop(txid)
 
 
+class HighS(Strategy):
+    """The oldest commit with the honest side's signature negated, as miners may take it: nodes do not relay it."""
+
+    def strikes(self, arena: Any) -> None:
+        if arena.hand.commits:
+            commit = arena.hand.commits[min(arena.hand.commits)]
+            witness = list(commit.inputs[0].witness)
+            place = 1 if arena.honest is arena.maker else 0  # the taker's comes first
+            witness[place] = _negated(witness[place])
+            arena.publish(commit.with_witness(0, witness))
+
+    def ticks(self, arena: Any) -> None:
+        _race(arena)
+
+
+def _negated(signature: bytes) -> bytes:
+    """The other s of a DER signature with its sighash byte."""
+    r_length = signature[3]
+    r, s = signature[4 : 4 + r_length], int.from_bytes(signature[6 + r_length : -1], "big")
+    other = (ORDER - s).to_bytes(33, "big").lstrip(b"\0")
+    other = b"\0" * (other[0] >> 7) + other
+    body = b"\x02" + bytes([r_length]) + r + b"\x02" + bytes([len(other)]) + other
+    return b"\x30" + bytes([len(body)]) + body + signature[-1:]
+
+
+class CloseOverCommit(Strategy):
+    """The oldest commit; a block later miners take the agreed close instead, if there is one."""
+
+    def strikes(self, arena: Any) -> None:
+        if arena.hand.commits:
+            arena.publish(arena.hand.commits[min(arena.hand.commits)])
+            arena.chain.held_back |= set(arena.chain.waiting)
+            arena.run()
+
+    def sends(self, arena: Any, message: Message) -> Sequence[Message | bytes]:
+        return () if isinstance(message, t.CloseSignature) and arena.hand.closes else (message,)
+
+    def ticks(self, arena: Any) -> None:
+        for close in arena.hand.closes.values():
+            for txid in arena.chain.waiting:
+                arena.chain.drop(txid)
+            arena.publish(close)
+        arena.chain.held_back.clear()
+
+
+@frozen
+class ReorgAndDoubleSpend(Strategy):
+    """A commit as soon as the lock stands; then blocks are undone, and an input of the lock goes elsewhere."""
+
+    depth: int
+
+    @property
+    def name(self) -> str:
+        return f"ReorgAndDoubleSpend {self.depth}"
+
+    def strikes(self, arena: Any) -> None:
+        if arena.hand.commits:
+            arena.publish(arena.hand.commits[max(arena.hand.commits)])
+        arena.undo_at = arena.chain.height + 1
+
+    def ticks(self, arena: Any) -> None:
+        if arena.chain.height == arena.undo_at:
+            arena.undo_at = 0
+            arena.chain.reorg(self.depth, forget=True)
+            _double_spend(arena)
+            arena.both(i.TipChanged(arena.chain.height))
+
+
 # --- the lock ------------------------------------------------------------------------------------------------------
 
 
@@ -333,12 +402,14 @@ class DoubleSpend(Strategy):
 
     def ticks(self, arena: Any) -> None:
         if arena.chain.height >= arena.spend_at:
-            coin = arena.liar.wallet.coins[0]
-            away = Transaction(
-                (TxIn(coin.outpoint(0)),), (TxOut(Sats(coin.outputs[0].sats - 100_000), b"\x00\x14" + bytes(20)),)
-            )
-            witness = arena.liar.wallet._witness(away, 0, coin.outputs[0])
-            arena.publish(away.with_witness(0, witness))
+            _double_spend(arena)
+
+
+def _double_spend(arena: Any) -> None:
+    coin = arena.liar.wallet.coins[0]
+    worth = Sats(coin.outputs[0].sats - 100_000)
+    away = Transaction((TxIn(coin.outpoint(0)),), (TxOut(worth, b"\x00\x14" + bytes(20)),))
+    arena.publish(away.with_witness(0, arena.liar.wallet._witness(away, 0, coin.outputs[0])))
 
 
 @frozen
@@ -427,6 +498,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     *(Withhold(kind) for kind in MESSAGES),
     *(Publish(-1), Publish(0), Publish(-2), Publish(-1, True), Publish(0, True), Publish(-2, True)),
     *(Publish(0, False, True), Publish(-2, False, True), PublishEach(), ReorgAfter(), Evict()),
+    *(HighS(), CloseOverCommit(), ReorgAndDoubleSpend(2), ReorgAndDoubleSpend(4)),
     *(OldCommitAndBribe(blocks) for blocks in (1, 5, 10)),
     *(PublishAt(seconds) for seconds in (-7200, -600, 0, 1800, 7200)),
     *(Choose(1), Choose(2)),
