@@ -44,19 +44,21 @@ class Network:
         self.late: list[tuple[Timestamp, Parcel]] = []
         self.down: set[frozenset[PeerId]] = set()
         """Pairs of peers that have no link."""
+        self.opened = 0
 
     def copy(self) -> "Network":
         """The same wires; what happens to one does not happen to the other."""
         twin = Network(self.draws.copy(), self.faults)
         twin.streams, twin.wire = dict(self.streams), deque(self.wire)
-        twin.late, twin.down = list(self.late), set(self.down)
+        twin.late, twin.down, twin.opened = list(self.late), set(self.down), self.opened
         return twin
 
     def open(self, opener: PeerId, run: RunId, peer: PeerId) -> RunId | None:
         """The run id at the other end; None when there is no link."""
         if frozenset((opener, peer)) in self.down:
             return None
-        theirs = RunId(f"in:{run}")
+        self.opened += 1
+        theirs = RunId(f"in:{self.opened}:{run}")
         self.streams[opener, run] = peer, theirs
         self.streams[peer, theirs] = opener, run
         return theirs

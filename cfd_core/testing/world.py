@@ -47,6 +47,8 @@ class World:
         self.now = START
         self.known: dict[EventId, Announcement] = {}
         """Announcements of other oracles than the simulated one."""
+        self.prompt = False
+        """Whether dead nodes are back at once; else only `revive` brings them."""
         self.chain_speaks = True
         """False: the test itself tells what the chain would."""
         self.broadcasts: dict[str, Transaction] = {}
@@ -96,6 +98,8 @@ class World:
 
     def step(self) -> bool:
         """The smallest piece of work: one effect, one message, or one report. False when there was nothing."""
+        if self.prompt and self.revive():
+            return True
         for node in self.nodes:
             if node.todo:
                 effect = node.todo.popleft()

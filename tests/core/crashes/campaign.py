@@ -1,0 +1,43 @@
+"""All crash points of all stories: `python -m tests.core.crashes.campaign [--story TEXT] [--every N]`.
+
+Prints each story with its number of points, how many were tried and how many went wrong, and at the end the sums and
+the processor time. Exit code 1 when any went wrong.
+"""
+
+import argparse
+import sys
+import time
+from itertools import islice
+
+from cfd_core.testing import World
+from cfd_core.testing.crashes import Campaign, failures
+from cfd_core.testing.stories import stories
+from tests.core.conftest import engine_accepts
+
+SHOWN = 3
+"""Failures of one story that are told in full."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--story", default="", help="only stories with this text in their names")
+    parser.add_argument("--every", type=int, default=1, help="one point of so many")
+    chosen = parser.parse_args()
+    World.accepts = staticmethod(engine_accepts)
+    began, tried, wrong = time.process_time(), 0, 0
+    for story in stories():
+        if chosen.story in story.name:
+            campaign = Campaign(story)
+            results = list(failures(campaign, islice(campaign.points(), 0, None, chosen.every)))
+            found = [result for result in results if result is not None]
+            print(f"{story.name:48} {len(results):6,} crash points, {len(found)} wrong", flush=True)
+            for failure in found[:SHOWN]:
+                print(f"    {failure}", flush=True)
+            tried, wrong = tried + len(results), wrong + len(found)
+    seconds = time.process_time() - began
+    print(f"{tried:,} crash points tried, {wrong} wrong, {seconds:.0f} s of processor time")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
