@@ -20,6 +20,7 @@ class SimChain:
         self.places: dict[str, int] = {}
         self.transactions: dict[str, Transaction] = {}
         self._spenders: dict[OutPoint, str] = {}
+        self._raw: dict[str, bytes] = {}
         self.held_back: set[str] = set()
         """Transaction ids that miners leave out, whatever they pay."""
         self.block_rate = 0
@@ -32,7 +33,7 @@ class SimChain:
         twin = SimChain()
         twin.height, twin.block_rate, twin.relay_floor = self.height, self.block_rate, self.relay_floor
         twin.places, twin.transactions = dict(self.places), dict(self.transactions)
-        twin._spenders, twin.held_back = dict(self._spenders), set(self.held_back)
+        twin._spenders, twin._raw, twin.held_back = dict(self._spenders), dict(self._raw), set(self.held_back)
         return twin
 
     def fund(self, tx: Transaction) -> None:
@@ -42,6 +43,7 @@ class SimChain:
     def place(self, tx: Transaction, height: int) -> None:
         """Stand at this height, or in the mempool (0), with no questions asked."""
         self.transactions[tx.txid], self.places[tx.txid] = tx, height
+        self._raw[tx.txid] = tx.serialize()
         self._spenders.update((tx_in.outpoint, tx.txid) for tx_in in tx.inputs)
 
     # --- looking ---------------------------------------------------------------------------------------------------
@@ -54,7 +56,7 @@ class SimChain:
     def report(self, outpoint: OutPoint) -> OutpointReport:
         """The present truth about an output, as an Electrum server would tell it."""
         spender = self.spender(outpoint)
-        spend = Spend(spender.serialize(), self.places[spender.txid]) if spender else None
+        spend = Spend(self._raw[spender.txid], self.places[spender.txid]) if spender else None
         return OutpointReport(outpoint, self.places.get(outpoint.txid), spend)
 
     @property

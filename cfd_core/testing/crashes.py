@@ -16,6 +16,7 @@ from cfd_core.cfd import commands as c
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.events import ExitKind
 from cfd_core.contract import jobs
+from cfd_core.contract.terms import CET_TIMELOCK, REFUND_TIMELOCK
 from cfd_core.testing.conscience import require
 from cfd_core.testing.network import Faults
 from cfd_core.testing.node import Moment, SimNode
@@ -131,10 +132,10 @@ class Campaign:
                 require(kind in self.story.ends, f"{self.story.name} may not end as {kind.value}")
 
 
-ENOUGH: Final = 16
+ENOUGH: Final = 8
 """Rounds after which a CFD that still goes on is taken to the chain."""
-LONGEST: Final = 120
-"""Rounds of two hours and six blocks."""
+LONGEST: Final = 40
+"""Rounds of six hours and a few blocks."""
 
 
 def live_out(world: World, price: int | None) -> None:
@@ -160,8 +161,9 @@ def live_out(world: World, price: int | None) -> None:
                 node.command(c.ChooseOutcome(cfd.id, price))
             if number >= ENOUGH:  # whoever rolls over by itself would do so for ever
                 node.command(c.ForceClose(cfd.id))
-        world.later(2 * HOUR)
-        world.mine(6)
+        world.later(6 * HOUR)
+        committed = any(isinstance(cfd.phase, p.COMMITTED) for _, cfd in going)
+        world.mine((CET_TIMELOCK if price is not None else REFUND_TIMELOCK // 4) if committed else 2)
     check(world)  # says who is not at an end
 
 
