@@ -9,6 +9,8 @@ _LOCKED = (p.LockPending, p.Open)
 _COMMITTING = (p.CommitPending, p.CommitConfirmed)
 _CLOSING = (p.ClosePending, p.CloseConfirmed)
 _SPENT = (*_COMMITTING, *p.EXITING)
+_LOCK_UNSURE = (p.LockSignedUnseen, *_LOCKED, *p.CONFLICTS, p.CommitPending)
+"""A reorg may have undone the lock, under a commit that waits too."""
 
 HELD: Final = (p.LockSignedUnseen, *_LOCKED, *p.CONFLICTS, *_CLOSING, *_SPENT)
 """Phases in which a signed contract is ours."""
@@ -21,7 +23,7 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (p.LockSignedUnseen, e.LockSeen): _LOCKED,
     **{(phase, e.LockSeen): _LOCKED for phase in (*_LOCKED, *p.CONFLICTS)},
     **{(phase, e.LockGone): (p.LockPending,) for phase in _LOCKED},
-    **{(phase, e.LockConflictSeen): p.CONFLICTS for phase in (p.LockSignedUnseen, *_LOCKED, *p.CONFLICTS)},
+    **{(phase, e.LockConflictSeen): p.CONFLICTS for phase in _LOCK_UNSURE},
     **{(phase, e.LockConflictGone): (p.LockPending, p.LockSignedUnseen) for phase in p.CONFLICTS},
     **{(phase, e.CfdClosed): (p.Closed,) for phase in p.CONFLICTS},
     **{(phase, e.ForceCloseStarted): (p.CommitPending,) for phase in _LOCKED},

@@ -80,7 +80,7 @@ def _lock_input(cfd: Cfd, held: Held, report: OutpointReport) -> Iterator[e.CfdE
         return
     tx = Transaction.parse(report.spend.transaction)
     if tx.txid != lock.txid:
-        if isinstance(phase, _BEFORE_OPEN) and _conflict_news(cfd, report, report.spend):
+        if isinstance(phase, _LOCK_UNSURE) and _conflict_news(cfd, report, report.spend):
             yield e.LockConflictSeen(report.spend.transaction, report.spend.height)
         return
     if not held.lock and all(tx_in.witness for tx_in in tx.inputs):
@@ -89,7 +89,8 @@ def _lock_input(cfd: Cfd, held: Held, report: OutpointReport) -> Iterator[e.CfdE
         yield e.LockSeen(report.spend.height)
 
 
-_BEFORE_OPEN = (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS)
+_LOCK_UNSURE = (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS, p.CommitPending)
+"""Phases in which the lock is not known to be confirmed: a reorg may have undone it under a commit that waits."""
 
 
 def _conflict_news(cfd: Cfd, report: OutpointReport, spend: Spend) -> bool:

@@ -50,7 +50,8 @@ def owed(cfd: Cfd, at: Now) -> tuple[f.Effect, ...]:
 def _watches(cfd: Cfd, held: Held) -> Iterator[f.Effect]:
     live = held.live.draft
     yield f.WatchOutpoint(live.lock_outpoint, live.lock_output_script)
-    if not held.lock or isinstance(cfd.phase, (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS)):
+    # a commit that waits may have lost its lock to a reorg, and the lock an input to somebody else
+    if not held.lock or isinstance(cfd.phase, (p.LockSignedUnseen, p.LockPending, *p.CONFLICTS, p.CommitPending)):
         for coin in live.maker.funder.inputs + live.taker.funder.inputs:
             yield f.WatchOutpoint(coin.outpoint, coin.output.script)
     if isinstance(cfd.phase, p.COMMITTED):

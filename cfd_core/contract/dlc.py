@@ -144,7 +144,8 @@ def publish_secret(draft: Draft, role: Role, own_commit: bytes, published: Trans
     """The counterparty's publish secret, from a commit that it published.
 
     `PeerViolation` when the witness is not made of our adaptor signature: then we published it ourselves, or whoever
-    reports the transaction reports a false witness.
+    reports the transaction reports a false witness. Our signature counts with either of its two s: a miner may put the
+    other one into a block, and a revoked commit must not get through that way.
     """
     witness = published.inputs[0].witness
     if len(witness) != 3 or len(witness[0]) < 9 or len(witness[1]) < 9:
@@ -152,10 +153,11 @@ def publish_secret(draft: Draft, role: Role, own_commit: bytes, published: Trans
     own_der = witness[1 if role is Role.MAKER else 0][:-1]
     key = Point.parse(draft.party(role).funder.identity)
     try:
-        if not secp.ecdsa_verify(key, draft.commit_digest, own_der):
+        compact = secp.low_s(secp.der_to_compact(own_der))
+        if not secp.ecdsa_verify(key, draft.commit_digest, secp.compact_to_der(compact)):
             raise PeerViolation("a commit without our signature", culprit="chain")
         point = Point.parse(draft.party(role.other).points.publish)
-        return adaptor.recover(own_commit, secp.der_to_compact(own_der), point)
+        return adaptor.recover(own_commit, compact, point)
     except DecodeError as error:
         raise PeerViolation("a commit whose witness does not decode", culprit="chain") from error
 

@@ -35,6 +35,7 @@ __all__ = [
     "der_to_compact",
     "ecdsa_sign",
     "ecdsa_verify",
+    "low_s",
     "public_key",
     "scalar_mul_add",
     "scalar_negate",
@@ -114,6 +115,16 @@ def der_to_compact(der: bytes) -> bytes:
     if not any(compact[:32]) or not any(compact[32:]):
         raise DecodeError("r and s of a signature lie between 1 and the group order")
     return compact
+
+
+def low_s(compact: bytes) -> bytes:
+    """The same signature (r || s in 64 bytes) with the lower of its two s; `DecodeError` as in `compact_to_der`.
+
+    Consensus takes either, so whoever reads signatures from a block must too; nodes relay, and we make, the low one.
+    """
+    compact_to_der(compact)
+    s = int.from_bytes(compact[32:], "big")
+    return compact if 2 * s <= ORDER else compact[:32] + (ORDER - s).to_bytes(32, "big")
 
 
 def schnorr_sign(key: Secret, message: bytes, aux: bytes) -> bytes:

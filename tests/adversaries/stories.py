@@ -80,7 +80,7 @@ STORIES: Final = (
     Story("rolled", _rolled, _nothing),
     Story("second rollover", _rolled, _roll),
     Story("rolled twice", _rolled_twice, _nothing),
-    Story("honest settles", _open, _settle(lambda arena: arena.honest)),
+    Story("honest settles", _rolled, _settle(lambda arena: arena.honest)),
     Story("liar settles", _rolled, _settle(lambda arena: arena.liar)),
     Story("honest forces", _rolled, _force),
     Story("liquidation", _open, _nothing, liquidations=5),

@@ -345,6 +345,9 @@ class CloseOverCommit(Strategy):
     def sends(self, arena: Any, message: Message) -> Sequence[Message | bytes]:
         return () if isinstance(message, t.CloseSignature) and arena.hand.closes else (message,)
 
+    def permits(self, arena: Any, effect: f.Effect) -> bool:
+        return not isinstance(effect, f.BroadcastTx)
+
     def ticks(self, arena: Any) -> None:
         for close in arena.hand.closes.values():
             for txid in arena.chain.waiting:

@@ -37,6 +37,19 @@ def test_a_revoked_commit_costs_its_publisher_everything(
 
 
 @pytest.mark.parametrize("liar", list(Role))
+def test_what_was_found_here_stays_found(
+    stage: Any, stories: dict[str, Any], strategies: dict[str, Any], liar: Role
+) -> None:
+    """Each of these once cost the honest side its money, or left its CFD open for ever."""
+    for name, story, moment, end in (
+        ("HighS", "rolled", 0, "punished"),
+        ("ReorgAndDoubleSpend 2", "open", 0, "never locked"),
+        ("CloseOverCommit", "honest settles", 1, "close"),
+    ):
+        assert stage.play(stories[story], liar, strategies[name], moment, "falls") == end
+
+
+@pytest.mark.parametrize("liar", list(Role))
 def test_honest_lives_end_as_the_stories_mean_them(
     stage: Any, stories: dict[str, Any], strategies: dict[str, Any], liar: Role
 ) -> None:

@@ -30,6 +30,24 @@ def test_it_tells_the_publish_secret_of_who_published_it(contract: Any, role: Ro
 
 
 @roles
+def test_a_miner_cannot_hide_it_behind_the_other_s(contract: Any, role: Role, accepts: Any) -> None:
+    """Consensus takes a negated s, which no node relays: a revoked commit must not get through that way."""
+    tx = published(contract, role)
+    place = 1 if role is Role.MAKER else 0
+    witness = list(tx.inputs[0].witness)
+    compact = secp.der_to_compact(witness[place][:-1])
+    negated = compact[:32] + (secp.ORDER - int.from_bytes(compact[32:], "big")).to_bytes(32, "big")
+    witness[place] = secp.compact_to_der(negated) + b"\x01"
+    high = tx.with_witness(0, witness)
+    assert high != tx
+    assert accepts(high, contract.spent(high)), "the engine of Bitcoin Core takes it"
+    assert (
+        publish_secret(contract.draft, role, contract.bundles[role].commit, high)
+        == contract.side(role.other).keys.publish
+    )
+
+
+@roles
 @pytest.mark.parametrize("cut", ["no witness", "two items", "four items", "first too short", "second too short"])
 def test_a_witness_of_another_form_is_the_chains_fault(contract: Any, role: Role, cut: str) -> None:
     tx = published(contract, role)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cfd_core.crypto import secp
 from cfd_core.crypto.secp import (
     ORDER,
     PointAtInfinity,
@@ -177,3 +178,18 @@ def test_infinity_is_a_rule_violation_of_its_own() -> None:
     with pytest.raises(PointAtInfinity, match="cancel out"):
         _ = POINT + -POINT
     assert issubclass(PointAtInfinity, RuleViolation)
+
+
+def test_of_two_s_the_lower_one_is_taken() -> None:
+    """A block may hold either; the signature is the same."""
+    key, digest = Secret(b"\x07" * 32), bytes(range(32))
+    compact = secp.der_to_compact(secp.ecdsa_sign(key, digest))
+    high = compact[:32] + (secp.ORDER - int.from_bytes(compact[32:], "big")).to_bytes(32, "big")
+    assert not secp.ecdsa_verify(secp.public_key(key), digest, secp.compact_to_der(high))
+    assert secp.low_s(high) == compact == secp.low_s(compact)
+
+
+@pytest.mark.parametrize("compact", [b"", bytes(63), bytes(64), b"\xff" * 64, b"\x01" * 65, b"\x01" * 32 + bytes(32)])
+def test_no_lower_s_of_what_is_no_signature(compact: bytes) -> None:
+    with pytest.raises(DecodeError):
+        secp.low_s(compact)
