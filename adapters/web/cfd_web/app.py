@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -48,7 +49,11 @@ class Api:
         self.metrics = Metrics(self.feed)
         self.inner = _routed(desk, self)
         """The application without the gate, to hang pages on."""
-        self.app: ASGIApp = Gate(_Counting(self.inner, self.metrics), self.doorkeeper, settings.gate)
+        self.state: dict[str, object] = {}
+        """Goes on with each request as part of `request.state`."""
+        self.app: ASGIApp = Gate(_Counting(self.inner, self.metrics), self.doorkeeper, settings.gate, self.state)
+        self.lifespan: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+        """What else must live while the server serves."""
         self._desk = desk
         self._unsubscribe: Unsubscribe | None = None
 

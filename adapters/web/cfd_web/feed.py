@@ -40,6 +40,11 @@ class Feed:
         self.readers = 0
         """Streams that are open now."""
 
+    @property
+    def position(self) -> int:
+        """How many changes were told so far."""
+        return self._last
+
     def tell(self, change: m.Change) -> None:
         """Keep a change, and wake the readers."""
         self._last += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -17,6 +17,8 @@ from cfd_web.problems import ApiProblem
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 API: Final = "/api/"
 SIGN_IN: Final = "/api/v1/session"
+SIGN_IN_PAGE: Final = "/sign-in"
+"""The only page that strangers see; others lead them here."""
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS: Final = {
@@ -26,6 +28,11 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 API_HEADERS: Final = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'"}
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; frame-ancestors 'none'; form-action 'self'"
+}
+"""Nothing is loaded from anywhere else. Pages are built in the browser, which needs the two `unsafe`."""
 
 
 @frozen(kw_only=True)
@@ -40,8 +47,6 @@ class GateSettings:
     """Bytes of a request's body."""
     body_seconds: float = 30
     """How long a body may take to arrive."""
-    public: frozenset[str] = frozenset()
-    """Beginnings of paths outside of `/api/` that need no token: the sign-in page and its assets."""
 
 
 class Gate:
@@ -49,8 +54,11 @@ class Gate:
     `scope["state"]["session"]`.
     """
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, settings: GateSettings) -> None:
-        self._app, self._doorkeeper, self._settings = app, doorkeeper, settings
+    def __init__(
+        self, app: ASGIApp, doorkeeper: Doorkeeper, settings: GateSettings, state: Mapping[str, object]
+    ) -> None:
+        """`state` goes on with each request as part of its own."""
+        self._app, self._doorkeeper, self._settings, self._state = app, doorkeeper, settings, state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -75,7 +83,7 @@ class Gate:
             raise ApiProblem(421, "wrong_host", "This node is not to be asked under that name.")
         self._check_origin(headers, host, scope["path"])
         session = self._check_visitor(headers, scope)
-        scope.setdefault("state", {})["session"] = session
+        scope["state"] = {**scope.get("state", {}), **self._state, "session": session}
 
     def _check_origin(self, headers: Headers, host: str, path: str) -> None:
         origin, site = _only(headers, "origin"), headers.get("sec-fetch-site")
@@ -94,9 +102,9 @@ class Gate:
             raise _stranger()
         session = self._doorkeeper.session(_cookie(headers, self._doorkeeper.cookie))
         if session is None:
-            if (method, path) == ("POST", SIGN_IN) or _begins(path, self._settings.public):
+            if (method, path) == ("POST", SIGN_IN) or path == SIGN_IN_PAGE:
                 return None
-            raise _stranger()
+            raise _stranger() if path.startswith(API) or method not in SAFE else _visitor()
         if method not in SAFE and (method, path) != ("POST", SIGN_IN):
             _check_csrf(headers, session)
         return session
@@ -143,6 +151,11 @@ def _stranger() -> ApiProblem:
     return ApiProblem(401, "not_authorized", sentence, {"WWW-Authenticate": "Bearer"})
 
 
+def _visitor() -> ApiProblem:
+    """A person who opened a page."""
+    return ApiProblem(303, "not_authorized", "Sign in.", {"Location": SIGN_IN_PAGE, "Cache-Control": "no-store"})
+
+
 def _check_csrf(headers: Headers, session: Session) -> None:
     given = headers.get(CSRF_HEADER, "")
     if headers.get("origin") is None or not hmac.compare_digest(given.encode(), session.csrf.encode()):
@@ -170,15 +183,11 @@ def _cookie(headers: Headers, name: str) -> str:
     return found.value if found else ""
 
 
-def _begins(path: str, beginnings: Iterable[str]) -> bool:
-    return not path.startswith(API) and any(path.startswith(beginning) for beginning in beginnings)
-
-
 def _dressed(send: Send, *, api: bool) -> Send:
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in {**SECURITY_HEADERS, **(API_HEADERS if api else {})}.items():
+            for name, value in {**SECURITY_HEADERS, **(API_HEADERS if api else PAGE_HEADERS)}.items():
                 headers.setdefault(name, value)
         await send(message)
 

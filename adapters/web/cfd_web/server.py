@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
 import structlog
@@ -41,7 +41,7 @@ class ApiServer:
     def __init__(self, api: Api, host: str = "127.0.0.1", port: int = 0, *, or_any_port: bool = True) -> None:
         """`port` 0 takes a free one; `or_any_port`: so does a port that is taken, and the answer says so."""
         self._api, self._host, self._port, self._or_any_port = api, host, port, or_any_port
-        self._running: tuple[_InProcess, asyncio.Task[None]] | None = None
+        self._running: tuple[_InProcess, asyncio.Task[None], AsyncExitStack] | None = None
         self.state: Listening | NotListening = NotListening("not started")
 
     async def start(self) -> Listening | NotListening:
@@ -61,7 +61,7 @@ class ApiServer:
         """Accept no more, let requests that move money end, and close every connection."""
         if self._running is None:
             return
-        server, task = self._running
+        server, task, beside = self._running
         self._running = None
         self.state = NotListening("stopped")
         await server.accept_no_more()
@@ -69,12 +69,16 @@ class ApiServer:
         server.should_exit = True
         await task
         await server.drop_what_is_left()
+        await beside.aclose()
 
     async def _serve(self, listener: socket.socket, note: str) -> Listening | NotListening:
+        self._api.open()
+        beside = AsyncExitStack()
+        await beside.enter_async_context(self._api.lifespan())
         config = uvicorn.Config(
             self._api.app,
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -85,8 +89,8 @@ class ApiServer:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        config.load()  # here, not in the task: what looks for servers finds whole ones only
         server = _InProcess(config)
-        self._api.open()
         task = asyncio.create_task(server.serve(sockets=[listener]), name="api-server")
         ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -94,8 +98,9 @@ class ApiServer:
         if task.done():
             listener.close()
             await self._api.close()
+            await beside.aclose()
             return NotListening(f"the server ended while it started: {task.exception() or 'without a word'}")
-        self._running = (server, task)
+        self._running = (server, task, beside)
         host, port = listener.getsockname()[:2]
         return Listening(f"http://{f'[{host}]' if ':' in host else host}:{port}", note)
 

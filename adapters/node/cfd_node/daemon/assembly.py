@@ -9,6 +9,7 @@ from cfd_pricefeed import Feed
 from cfd_web.access import own_token
 from cfd_web.answers import SqlAnswers
 from cfd_web.app import Api, ApiSettings
+from cfd_web.pages import mount_pages
 from cfd_web.server import ApiServer
 
 from cfd_core.engine import Policy
@@ -67,6 +68,7 @@ def assemble(
     token = own_token(config.folder)
     answers = SqlAnswers(config.folder / ANSWERS_FILE)
     application = Api(desk, answers, ApiSettings(token=token))
+    mount_pages(application, token)
     server = ApiServer(application, *api)
 
     async def ours() -> None:
