@@ -7,6 +7,7 @@ from attrs import evolve
 from cfd_core import effects as f
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import events as e
+from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.offer import Offer
 from cfd_core.contract.terms import ContractTerms
@@ -15,7 +16,7 @@ from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import CfdError, PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine, messages
 from cfd_core.protocols.contract_setup import states as s
-from cfd_core.values import CfdId, PeerId, Role, RunId, cfd_id
+from cfd_core.values import HOUR, CfdId, PeerId, Role, RunId, cfd_id
 
 
 def take(turn: Turn, command: c.TakeOffer) -> None:
@@ -49,6 +50,8 @@ def ordered(turn: Turn, run: Run, order: messages.Order) -> None:
         open_cfds = sum(cfd.peer == run.peer and not cfd.ended for cfd in turn.cfds.values())
         if open_cfds >= turn.policy.max_cfds_per_peer:
             raise PeerViolation("too many open CFDs with you")
+        if _failed_lately(turn, run.peer) >= turn.policy.max_failed_orders_per_hour:
+            raise PeerViolation("too many of your orders came to nothing within an hour")
         terms = offer.terms(order.position, order.quantity, order.leverage)
         check_payable(terms)
         cfd = _place(turn, order.cfd_id, Role.MAKER, run.peer, offer, terms)
@@ -59,6 +62,12 @@ def ordered(turn: Turn, run: Run, order: messages.Order) -> None:
     runs.follow(turn, run, machine.start_maker(_setup(turn, run, cfd)))
     if terms.margin(Role.MAKER) <= turn.policy.accept_up_to:
         runs.answer_run(turn, turn.runs[run.id], s.OrderApproved())
+
+
+def _failed_lately(turn: Turn, peer: PeerId) -> int:
+    """Orders of this peer that left events and nothing else: each costs the store some, so they are limited."""
+    recent = (cfd for cfd in turn.cfds.values() if cfd.peer == peer and cfd.opened_at > turn.now - HOUR)
+    return sum(isinstance(cfd.phase, p.Rejected | p.SetupFailed) for cfd in recent)
 
 
 def _place(turn: Turn, key: CfdId, role: Role, peer: PeerId, offer: Offer, terms: ContractTerms) -> Cfd:

@@ -16,6 +16,8 @@ class Policy:
     accept_up_to: Sats = Sats(21_000_000 * 100_000_000)
     """Maker: orders that lock at most this much of our money are accepted; others wait for `AcceptOrder`."""
     max_cfds_per_peer: int = 100
+    max_failed_orders_per_hour: int = 60
+    """Maker: a peer whose orders came to nothing so often within an hour is refused without storing anything."""
     min_term: int = 1 * HOUR
     max_term: int = 25 * HOUR
     """Seconds between taking an offer (or rolling over) and its expiry."""

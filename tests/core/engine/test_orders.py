@@ -322,3 +322,33 @@ def test_what_is_still_on_the_wire_after_the_end_is_ignored(quick: Any) -> None:
         step = before.handle(happened, NOW)
         assert (step.events, step.effects) == ((), ())
         assert step.engine == before
+
+
+def abandoned(maker: Any, number: int, at: int, peer: PeerId = TAKER) -> bool:
+    """One more order of a peer that then goes away; whether the maker began to set it up."""
+    now, run = Timestamp(NOW + at), RunId(f"spam {number} {peer}")
+    key = CfdId(f"{number:032x}")
+    (offer,) = maker.engine.offers
+    maker.give(i.StreamOpened(run, peer, m.PROTOCOL, E32), now)
+    maker.give(i.MessageReceived(run, m.Order(key, offer, Position.LONG, 1_000, 2)), now)
+    maker.give(i.StreamClosed(run, "gone"), now)
+    return key in maker.engine.cfds
+
+
+def test_orders_that_come_to_nothing_are_limited_by_the_hour_and_peer(make_pair: Any) -> None:
+    pair = make_pair(maker_policy=Policy(max_failed_orders_per_hour=3), tolerance=Decimal("0.05"))
+    assert [abandoned(pair.maker, n, n) for n in range(5)] == [True, True, True, False, False]
+    stored = len(pair.maker.log)
+    assert not abandoned(pair.maker, 5, 60)
+    assert len(pair.maker.log) == stored, "a refused order stores nothing"
+    assert abandoned(pair.maker, 6, 60, PeerId("SHA256:another")), "others are not held to it"
+    pair.maker.restart()
+    assert not abandoned(pair.maker, 7, 61), "a restart forgets nothing"
+
+
+def test_what_was_stored_of_a_failed_order_is_little(quick: Any) -> None:
+    before = len(quick.maker.records)
+    assert abandoned(quick.maker, 1, 0)
+    found = [record for record in quick.maker.records[before:] if record.name != "announcement-kept"]
+    assert [record.name for record in found] == ["order-placed", "contract-setup-failed"]
+    assert sum(len(record.payload) for record in found) < 2_000

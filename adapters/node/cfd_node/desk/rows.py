@@ -97,7 +97,7 @@ def _moment(event: e.Event) -> m.Moment:
 
 def _transactions(cfd: Cfd, tip: int) -> Iterable[m.ContractTx]:
     held, phase = cfd.held, cfd.phase
-    if held is not None and held.lock and not isinstance(phase, p.LockConflict):
+    if held is not None and held.lock and not isinstance(phase, p.CONFLICTS):
         yield _tx("lock", held.lock, phase.lock_height if isinstance(phase, p.Open) else None, tip)
     if held is not None and held.cancel:
         yield _tx("cancel", held.cancel, None, tip)
