@@ -95,6 +95,13 @@ def crashes(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Kill or freeze what a node depends on, one at a time, in each phase of a CFD; words after `--` choose cells."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "-m", "tests.faults.campaign", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
     _prepare(session, "program", "tools")

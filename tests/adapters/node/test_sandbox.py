@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from cfd_node.cli import main
 from cfd_node.clock import ShiftableClock
 from cfd_node.daemon.assembly import Daemon
 from cfd_node.logs import LogBook, configure_logs
@@ -16,6 +17,7 @@ from cfd_node.sandbox import Sandbox, SandboxPlan
 from cfd_web import models as m
 from cfd_web.access import find_access
 from cfd_web.client import ApiError, AsyncClient, calls
+from click.testing import CliRunner
 
 from cfd_core.values import Position
 
@@ -129,3 +131,19 @@ async def test_wallet_health_and_refusals(sandbox: Sandbox) -> None:
         assert stopped.state is m.ServiceState.STOPPED
         started = await taker.ask(calls.act_on_service("oracle", m.ServiceAction.START))
         assert started.state is not m.ServiceState.STOPPED
+
+
+def test_a_sandbox_begins_with_nothing(tmp_path: Path) -> None:
+    (tmp_path / "maker").mkdir()
+    result = CliRunner().invoke(main, ["sandbox", "--keep", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "is not empty" in result.stderr
+
+
+def test_the_command_prints_both_addresses_and_ends(tmp_path: Path) -> None:
+    ports = ["--maker-port", "0", "--taker-port", "0", "--stop-after", "0"]
+    result = CliRunner().invoke(main, ["sandbox", "--keep", str(tmp_path / "kept"), *ports])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("http://127.0.0.1:") == 2
+    assert f"cfd offers --data {tmp_path / 'kept' / 'taker'}" in result.output
+    structlog.reset_defaults()

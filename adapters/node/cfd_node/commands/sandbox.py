@@ -41,8 +41,10 @@ def sandbox(
     verbose = bool((context.parent or context).params.get("verbose"))
     configure_logs(logging.INFO if verbose else logging.ERROR, sys.stderr, book)
     with tempfile.TemporaryDirectory(prefix="cfd-sandbox-") as temporary:
+        if keep is not None and keep.exists() and any(keep.iterdir()):
+            raise click.ClickException(f"{keep} is not empty: each sandbox begins with a new chain and new keys")
         plan = SandboxPlan(
-            folder=keep or Path(temporary),
+            folder=(keep or Path(temporary)).absolute(),
             maker_port=maker_port,
             taker_port=taker_port,
             block_seconds=block_seconds,
@@ -59,6 +61,8 @@ async def _run(plan: SandboxPlan, book: LogBook, stop_after: int | None) -> None
     async with Sandbox(plan, ShiftableClock(), book) as world:
         for daemon in (world.maker, world.taker):
             click.echo(told(daemon))
+        data = world.taker.node.config.folder.parent
+        click.echo(f"Try, in another terminal: cfd offers --data {data}")
         click.echo(f"A block comes every {plan.block_seconds} s. Ctrl-C ends it all.", err=True)
         try:
             async with asyncio.timeout(stop_after):
