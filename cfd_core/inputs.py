@@ -47,6 +47,11 @@ class NodeStarted:
 
 
 @frozen
+class StoreRestored:
+    """The store was put back from a backup, so it may lack what happened since. Given once, before anything else."""
+
+
+@frozen
 class TimerFired:
     """`Engine.deadline` has come (or nearly: the engine looks at `now`)."""
 
@@ -251,6 +256,7 @@ class AttestationReceived:
 
 Input = (
     NodeStarted
+    | StoreRestored
     | TimerFired
     | StreamOpened
     | PeerConnected

@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from cfd_core.cfd.events import CloseReason, ExitKind
 from cfd_core.cfd.phases import ENDED, Commit, Phase
+from cfd_core.cfd.standing import DOUBTS, RELIABLE, Standing
 from cfd_core.contract.dlc import Dlc, Settleable
 from cfd_core.contract.punish import Revoked
 from cfd_core.contract.terms import ContractTerms
@@ -123,6 +124,8 @@ class Cfd:
     """Maker: the funding rate that we signed exits for, of the revision after the live one; we stand by it."""
     rollover_trouble: str = ""
     """Why the last rollover that we proposed came to nothing; empty when it did not."""
+    standing: Standing | None = None
+    """How far the books can be relied on since a restore from a backup; None: they were never restored."""
     close_reason: CloseReason | None = None
     """Why we force-closed, if we did."""
     forced: Commit | None = None
@@ -137,6 +140,11 @@ class Cfd:
     @property
     def ended(self) -> bool:
         return isinstance(self.phase, ENDED)
+
+    @property
+    def doubt(self) -> str:
+        """Why our live revision must not be published; empty when it may."""
+        return "" if self.standing in RELIABLE or self.standing is None else DOUBTS[self.standing]
 
     @property
     def settlement(self) -> Announcement:

@@ -104,6 +104,16 @@ class ChooseOutcome:
     outcome: int
 
 
+@frozen
+class TrustBackup:
+    """The CFD's books come from a backup, and the counterparty cannot be asked: rely on them all the same.
+
+    If they are not current, publishing their revision gives the whole pool to the counterparty.
+    """
+
+    cfd_id: CfdId
+
+
 Command = (
     PublishOffer
     | WithdrawOffer
@@ -117,4 +127,5 @@ Command = (
     | AcceptSettlement
     | RejectSettlement
     | ChooseOutcome
+    | TrustBackup
 )

@@ -5,14 +5,16 @@ from decimal import Decimal
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
+from cfd_core.cfd.lifecycle import legal
 from cfd_core.cfd.observe import observe
+from cfd_core.cfd.standing import Standing
 from cfd_core.contract.close import build_close
 from cfd_core.contract.dlc import check_commit
 from cfd_core.contract.punish import check_revocation
 from cfd_core.crypto.keys import CfdKeys
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.oracle import Announcement, read_attestation
-from cfd_core.values import EventId, Secret, words_of
+from cfd_core.values import EventId, Secret, Timestamp, words_of
 
 __all__ = [
     "attest",
@@ -21,21 +23,56 @@ __all__ = [
     "choose",
     "force_close",
     "is_due",
+    "learn_standing",
     "observe",
+    "restored",
     "sign_cet",
     "take_commit_signature",
     "take_revocation",
+    "trust_backup",
 ]
 
 
 def force_close(cfd: Cfd, keys: CfdKeys, tip: int) -> tuple[e.CfdEvent, ...]:
-    """Publish the live commit. Refused before there is one and after one is published; by nothing else."""
+    """Publish the live commit. Refused before there is one, after one is published, and while a backup is in doubt."""
     if isinstance(cfd.phase, p.COMMITTED) or (cfd.forced is not None and isinstance(cfd.phase, p.ClosePending)):
         raise RuleViolation("a commit is published already")
     if cfd.held is None or not isinstance(cfd.phase, p.LockPending | p.Open | p.ClosePending):
         raise RuleViolation(f"there is nothing to close while the CFD is {words_of(cfd.phase)}")
+    _refuse_doubt(cfd)
     commit = cfd.held.live.sign_commit(keys).serialize()
     return (e.ForceCloseStarted(commit, e.CloseReason.COMMAND, tip),)
+
+
+# --- after a restore from a backup ---------------------------------------------------------------------------------
+
+
+def restored(cfd: Cfd, now: Timestamp) -> tuple[e.CfdEvent, ...]:
+    """The books were put back: nothing of them is published until somebody says how far they can be relied on."""
+    return (e.RestoredFromBackup(now),) if legal(cfd.phase, e.RestoredFromBackup(now)) else ()
+
+
+def learn_standing(cfd: Cfd, keys: CfdKeys, number: int, secret: bytes) -> tuple[e.CfdEvent, ...]:
+    """What the counterparty says of its revision; `PeerViolation` for a proof that is none. `keys`: of our live one."""
+    if cfd.held is None or cfd.standing in (None, Standing.REVOKED):
+        return ()
+    if secret and secret != keys.revocation.reveal():
+        raise PeerViolation("that is not the revocation secret of our revision")
+    return (e.StandingLearned(number, secret),)
+
+
+def trust_backup(cfd: Cfd) -> tuple[e.CfdEvent, ...]:
+    """The user takes the risk; refused where there is none, and where it is proven to be lost."""
+    if cfd.standing is Standing.REVOKED:
+        raise RuleViolation(cfd.doubt)
+    if not cfd.doubt:
+        raise RuleViolation("the books of this CFD are not in doubt")
+    return (e.BackupTrusted(),)
+
+
+def _refuse_doubt(cfd: Cfd) -> None:
+    if cfd.doubt:
+        raise RuleViolation(cfd.doubt)
 
 
 # --- the oracle ----------------------------------------------------------------------------------------------------
@@ -94,6 +131,8 @@ def check_can_roll_over(cfd: Cfd) -> Held:
     """`RuleViolation` says why not now."""
     if cfd.held is None or not isinstance(cfd.phase, p.Open):
         raise RuleViolation(f"a CFD that is {words_of(cfd.phase)} cannot be rolled over")
+    if cfd.standing is not None:
+        raise RuleViolation("a CFD that lived through a restore from a backup is not rolled over any more")
     if cfd.held.close is not None or cfd.close_reason is not None:
         raise RuleViolation("a close is signed or a commit was published: the CFD may end at any time")
     if cfd.held.old is not None:
@@ -116,6 +155,7 @@ def check_can_close(cfd: Cfd, price: Decimal) -> Held:
         raise RuleViolation(f"a close at {cfd.held.close.price} is signed: never a second price at the same time")
     if cfd.held.next is not None or cfd.held.old is not None:
         raise RuleViolation("a rollover is not complete")
+    _refuse_doubt(cfd)
     build_close(cfd.held.live.draft, price)
     return cfd.held
 

@@ -176,6 +176,32 @@ class RolloverFailed:
     at: Timestamp
 
 
+# --- after a restore from a backup ---------------------------------------------------------------------------------
+
+
+@frozen
+class RestoredFromBackup:
+    """The books were put back from a backup: revisions made since then are not in them, and ours may be revoked."""
+
+    at: Timestamp
+
+
+@frozen
+class StandingLearned:
+    """What the counterparty says of a restored CFD: the number of its live revision.
+
+    `secret`: our revocation secret of our live revision, which only we could have given away; empty if it has none.
+    """
+
+    number: int
+    secret: bytes = field(repr=False)
+
+
+@frozen
+class BackupTrusted:
+    """The user says that nothing happened since the backup."""
+
+
 # --- closing -------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +373,9 @@ CfdEvent = (
     | RolloverPrepared
     | RolloverSigned
     | RevisionRevoked
+    | RestoredFromBackup
+    | StandingLearned
+    | BackupTrusted
     | RolloverQuoted
     | RolloverFailed
     | CloseSigned

@@ -8,6 +8,7 @@ from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import AgreedClose, Bump, Cfd, Equivocation, Held, Prepared, ReadyExit
+from cfd_core.cfd.standing import Standing
 from cfd_core.contract.dlc import Dlc, Settleable
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.punish import Revoked
@@ -47,6 +48,12 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
             return replace(cfd, held=replace(held_of(cfd), lock=lock), phase=phase)
         case e.CancelSigned(cancel):
             return replace(cfd, held=replace(held_of(cfd), cancel=cancel))
+        case e.RestoredFromBackup():
+            return replace(cfd, standing=Standing.UNSURE)
+        case e.StandingLearned():
+            return replace(cfd, standing=_standing(cfd, event))
+        case e.BackupTrusted():
+            return replace(cfd, standing=Standing.TRUSTED)
         case e.RolloverQuoted(funding_rate):
             return replace(cfd, quoted=funding_rate)
         case e.RolloverFailed(reason, _):
@@ -86,6 +93,12 @@ def _fold(cfd: Cfd, event: e.CfdEvent) -> Cfd:
 
 def _chosen(doubt: Equivocation, outcome: int) -> Equivocation:
     return replace(doubt, chosen=outcome) if outcome in (doubt.first.outcome, doubt.second.outcome) else doubt
+
+
+def _standing(cfd: Cfd, event: e.StandingLearned) -> Standing:
+    if event.secret or cfd.standing is Standing.REVOKED:
+        return Standing.REVOKED
+    return Standing.CURRENT if event.number <= held_of(cfd).live.number else Standing.BEHIND
 
 
 def _doubted(cfd: Cfd) -> Cfd:
@@ -216,7 +229,15 @@ def _rolled(cfd: Cfd, their_commit: bytes) -> Cfd:
         their_commit=their_commit,
     )
     rolled = replace(held, live=live, old=held.live, next=None)
-    return replace(cfd, held=rolled, announcements=live.draft.announcements, quoted=None, rollover_trouble="")
+    standing = None if cfd.standing is None else Standing.UNSURE  # what was said of it, was said of the old revision
+    return replace(
+        cfd,
+        held=rolled,
+        announcements=live.draft.announcements,
+        quoted=None,
+        rollover_trouble="",
+        standing=standing,
+    )
 
 
 def _revoked(held: Held, event: e.RevisionRevoked) -> Held:

@@ -45,6 +45,9 @@ LIFECYCLE: Final[dict[tuple[type, type], tuple[type, ...]]] = {
 FACTS: Final[dict[type, tuple[type, ...]]] = {
     e.LockCompleted: HELD,
     e.CancelSigned: (p.LockSignedUnseen, *p.CONFLICTS),
+    e.RestoredFromBackup: HELD,
+    e.StandingLearned: HELD,
+    e.BackupTrusted: HELD,
     e.RolloverQuoted: (p.Open,),
     e.RolloverFailed: (p.Open,),
     e.RolloverPrepared: (p.Open,),

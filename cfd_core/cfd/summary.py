@@ -147,6 +147,10 @@ _DOUBLE_SPEND = (
 
 
 def _open_actions(cfd: Cfd) -> tuple[str, ...]:
+    if cfd.doubt:
+        return ()
+    if cfd.standing is not None:
+        return ("settle", "force close")
     waiting = cfd.held is not None and (cfd.held.close is not None or cfd.signed)
     return ("settle", "force close") if waiting else ("roll over", "settle", "force close")
 
@@ -186,6 +190,8 @@ def _deadline(cfd: Cfd, tip: int, deadlines: Deadlines) -> Deadline | None:
 
 
 def _warning(cfd: Cfd, now: Timestamp, deadlines: Deadlines) -> str:
+    if cfd.doubt and not cfd.ended:
+        return cfd.doubt
     if cfd.equivocations:
         return "the oracle signed two different prices for one event"
     if not isinstance(cfd.phase, p.Open) or cfd.attestations:

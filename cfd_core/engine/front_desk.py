@@ -20,7 +20,7 @@ from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
-from cfd_core.engine import life, opening, punctual, reception, resuming, rolling, runs, settling
+from cfd_core.engine import life, opening, punctual, reception, restoring, resuming, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.turn import OracleEvent, State, Turn, fold_node, named
@@ -132,6 +132,8 @@ def dispatch(turn: Turn, happened: i.Input | c.Command) -> None:
             runs.answer_run(turn, runs.waiting(turn, key, "settlement"), settlement_states.PriceRefused(reason))
         case c.ChooseOutcome(key, outcome):
             turn.record(key, *decide.choose(turn.cfd(key), outcome))
+        case c.TrustBackup(key):
+            turn.record(key, *decide.trust_backup(turn.cfd(key)))
         case _:
             _dispatch_input(turn, happened)
 
@@ -141,6 +143,8 @@ def _dispatch_input(turn: Turn, happened: i.Input) -> None:
         case i.NodeStarted():
             life.drop_lost_setups(turn)
             resuming.node_started(turn)
+        case i.StoreRestored():
+            restoring.store_restored(turn)
         case i.TimerFired():
             life.timer_fired(turn)
         case i.StreamOpened():

@@ -17,7 +17,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
 from cfd_core.crypto import secp
-from cfd_core.engine import runs
+from cfd_core.engine import restoring, runs
 from cfd_core.engine.settings import Policy
 from cfd_core.engine.tries import Tries
 from cfd_core.engine.turn import Run, Turn
@@ -75,13 +75,15 @@ def _unfinished(turn: Turn, peer: PeerId) -> list[Cfd]:
 
 
 def _open(cfd: Cfd) -> bool:
-    return cfd.held is not None and cfd.held.rolling and not cfd.ended and not isinstance(cfd.phase, p.COMMITTED)
+    open_step = cfd.held is not None and (cfd.held.rolling or restoring.in_doubt(cfd))
+    return open_step and not cfd.ended and not isinstance(cfd.phase, p.COMMITTED)
 
 
 def _sent_again(turn: Turn, cfd: Cfd) -> Iterator[i.Message]:
     held = cfd.held
     if held is None or cfd.ended or isinstance(cfd.phase, p.COMMITTED):
         return
+    yield from restoring.question(cfd)
     if held.next is not None:
         yield m.CommitSignature(cfd.id, held.next.dlc.number, held.next.own_commit)
     if held.old is not None:
@@ -102,7 +104,10 @@ def resumed(turn: Turn, run: Run, message: i.Message) -> None:
         cfd = runs.with_peer(turn, run, message.cfd_id)
         if runs.of_cfd(turn, cfd.id) is not None:
             return  # a live run speaks about it: it will come to the same
-        events = _news(cfd, message)
+        if isinstance(message, m.Holding) and not run.ours:
+            turn.effects.extend(f.SendMessage(run.id, told) for told in restoring.answer(cfd, message))
+            return
+        events = _news(turn, cfd, message)
     except CfdError:
         _close(turn, run)
         return
@@ -120,8 +125,10 @@ def _close(turn: Turn, run: Run) -> None:
     turn.runs.pop(run.id, None)
 
 
-def _news(cfd: Cfd, message: i.Message) -> tuple[e.CfdEvent, ...]:
+def _news(turn: Turn, cfd: Cfd, message: i.Message) -> tuple[e.CfdEvent, ...]:
     match message:
+        case m.Holding():
+            return restoring.learned(turn, cfd, message)
         case m.CommitSignature(_, number, signature):
             return decide.take_commit_signature(cfd, number, signature)
         case m.Revocation(_, number, secret):

@@ -29,6 +29,7 @@ _NAMES: Final[dict[type[Message], str]] = {
     r.Exits: "rollover-exits",
     r.CommitSignature: "commit-signature",
     r.Revocation: "revocation",
+    r.Holding: "holding",
     t.Propose: "settle-propose",
     t.Accept: "settle-accept",
     t.Reject: "settle-reject",

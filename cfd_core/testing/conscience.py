@@ -1,5 +1,6 @@
 """What must hold after every turn of a node, whatever the other side, the chain and the oracle do."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from cfd_core.bitcoin.transaction import Transaction
@@ -47,6 +48,14 @@ class Conscience:
         for name, value in vars(self).items():
             setattr(twin, name, type(value)(value) if isinstance(value, dict | set) else value)
         return twin
+
+    def put_back(self, log: Iterable[Recorded]) -> None:
+        """The store was put back from a backup. What left before stays in mind: revoked is revoked."""
+        self.cfds, self.versions = {}, {}
+        for recorded in log:
+            self.versions[recorded.stream] = recorded.version
+            if not isinstance(recorded.event, e.NodeEvent):
+                self.cfds[recorded.stream] = fold(self.cfds.get(recorded.stream), recorded.event)
 
     def stored(self, recorded: Recorded) -> None:
         """To be called for each event once it is stored."""

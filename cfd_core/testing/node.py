@@ -1,11 +1,12 @@
 """One node: an engine, a store that keeps bytes, a list of what is to be done, and moments at which it may die."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 from attrs import evolve as replace
+from attrs import frozen
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
@@ -33,6 +34,15 @@ class Moment(Enum):
 
 
 Mortal = Callable[["SimNode", Moment], bool]
+
+
+@frozen
+class Backup:
+    """What a store held at one moment."""
+
+    log: tuple[Recorded, ...]
+    records: tuple[StoredEvent, ...]
+    revisions: Mapping[tuple[str, int], bytes]
 
 
 class SimNode:
@@ -140,6 +150,23 @@ class SimNode:
         self.todo.extend(() if self.dead else self.engine.resume(self.now))
         for maker, offers in market.items():  # they come anew with the link
             self.give(c.LearnOffers(maker, offers))
+
+    def backup(self) -> "Backup":
+        """The store as it is now."""
+        return Backup(tuple(self.log), tuple(self.records), dict(self.revisions))
+
+    def restore(self, backup: "Backup") -> None:
+        """The process dies with its machine; on another one the backup is put back, and marked as one, then started.
+
+        The conscience remembers what the backup does not: what was revoked stays revoked.
+        """
+        self.die()
+        self.log, self.records, self.revisions = list(backup.log), list(backup.records), dict(backup.revisions)
+        self.conscience.put_back(self.log)
+        self.dead = False
+        self.engine = Engine.load(self.settings, stored.read_events(self.records))
+        self.give(i.StoreRestored())
+        self.restart()
 
     # --- looking ---------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from cfd_core.cfd import commands as c
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.serial import wire
 from tests.samples.make_v1 import Lives, records
 
 HERE = Path(__file__).parent / "v2"
@@ -52,6 +56,28 @@ class LaterLives(Lives):
         pair.mine(3)
         return pair
 
+    def restored(self) -> Any:
+        """From an older backup: the maker says without proof that it is ahead, the user trusts the backup all the
+        same; in another world the maker's proof comes first.
+        """
+        pair = self.open()
+        backup = pair.taker.backup()
+        pair.alter(pair.taker, r.Holding, lambda told: evolve(told, number=7, secret=b""))
+        pair.cut()
+        pair.taker.restore(backup)
+        pair.reconnect()
+        pair.taker.give(c.TrustBackup(pair.taker.cfd.id))
+        pair.taker.give(c.ForceClose(pair.taker.cfd.id))
+        pair.run()
+        pair.mine(2)
+        return pair
+
+
+def lines(pair: Any) -> list[str]:
+    """The question of a restored taker and the maker's answer, as they go over the wire."""
+    key = pair.taker.cfd.id
+    return [wire.encode_message(m).decode() for m in (r.Holding(key, 0, b""), r.Holding(key, 1, bytes(range(32))))]
+
 
 def write(name: str, value: Any) -> None:
     (HERE / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n", "utf-8")
@@ -63,6 +89,9 @@ def main() -> None:
     write("contradicted", records(lives.contradicted().taker.log))
     write("unrevoked", records(lives.unrevoked().taker.log))
     write("overtaken", records(lives.overtaken().taker.log))
+    restored = lives.restored()
+    write("restored", records(restored.taker.log))
+    write("wire", lines(restored))
 
 
 if __name__ == "__main__":

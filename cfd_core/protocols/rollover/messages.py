@@ -103,3 +103,19 @@ class Revocation(Message):
 
 
 RolloverMessage = Propose | Accept | Reject | Points | Agreement | Exits | CommitSignature | Revocation
+
+
+@frozen
+class Holding(Message):
+    """After a restore from a backup: "my live revision is `number`, what is yours?", and the answer to it.
+
+    An answer carries the asker's own revocation secret of the revision that it holds, if the asker gave it away since
+    its backup: proof that publishing it would be punished.
+    """
+
+    number: int
+    secret: bytes = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.number < 2**31 or len(self.secret) not in (0, 32):
+            raise DecodeError("a revision and a secret out of range")

@@ -29,7 +29,7 @@ def lives() -> dict[str, tuple[StoredEvent, ...]]:
 @pytest.fixture(scope="session")
 def lines() -> tuple[bytes, ...]:
     """One real line of each kind of message, as it went over the wire."""
-    rows: list[str] = json.loads((SAMPLES / "v1" / "wire.json").read_text("utf-8"))
+    rows: list[str] = [row for path in sorted(SAMPLES.glob("v*/wire.json")) for row in json.loads(path.read_text())]
     kinds = {json.loads(row)["type"]: row.encode() for row in rows}
     return tuple(kinds.values())
 

@@ -50,6 +50,9 @@ def test_names_are_literal_and_unique() -> None:
         "RolloverPrepared": ("rollover-prepared", 2),
         "RolloverSigned": ("rollover-signed", 1),
         "RevisionRevoked": ("revision-revoked", 1),
+        "RestoredFromBackup": ("restored-from-backup", 1),
+        "StandingLearned": ("standing-learned", 1),
+        "BackupTrusted": ("backup-trusted", 1),
         "RolloverQuoted": ("rollover-quoted", 1),
         "RolloverFailed": ("rollover-failed", 1),
         "CloseSigned": ("close-signed", 1),
@@ -167,7 +170,7 @@ def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: 
         ("doubted", e.ExitKind.CET),
         ("punished", e.ExitKind.PUNISH),
         ("cancelled", e.ExitKind.CANCEL),
-        ("overtaken", e.ExitKind.CLOSE),
+        ("overtaken", "restored", e.ExitKind.CLOSE),
         ("unrevoked", e.ExitKind.CET),
     ],
 )
@@ -317,6 +320,7 @@ def test_roles_in_the_samples(lives: Lives) -> None:
         "overtaken": Role.TAKER,
         "punished": Role.MAKER,
         "rejected": Role.TAKER,
+        "restored": Role.TAKER,
         "taker": Role.TAKER,
         "unrevoked": Role.TAKER,
     }
