@@ -170,7 +170,7 @@ def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: 
         ("doubted", e.ExitKind.CET),
         ("punished", e.ExitKind.PUNISH),
         ("cancelled", e.ExitKind.CANCEL),
-        ("overtaken", "restored", e.ExitKind.CLOSE),
+        ("overtaken", e.ExitKind.CLOSE),
         ("unrevoked", e.ExitKind.CET),
     ],
 )
