@@ -50,6 +50,7 @@ async def cell(folder: Path, phase: str, fault: Fault) -> Outcome:
 
 async def _during(stage: Stage, fault: Fault) -> Outcome:
     node, service = fault.notices(stage)
+    await stage.until(f"{service} to be well before", lambda: node.health()[service].level is Level.RUNNING)
     began = time.monotonic()
     async with fault.begin(stage):
         await stage.until(f"{service} to notice", lambda: node.health()[service].level is not Level.RUNNING)

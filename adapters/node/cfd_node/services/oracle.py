@@ -10,7 +10,7 @@ from cfd_core.oracle import Announcement
 from cfd_core.values import EventId
 from cfd_node.supervision import Level, Tell
 
-PROBE_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 4.0
 LOOK_SECONDS: Final = 1.0
 """Between two looks at what those who asked the oracle met with."""
