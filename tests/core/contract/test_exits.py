@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cfd_core.bitcoin import scripts
+from cfd_core.contract.draft import ANCHOR_VOUT, COMMIT_VOUT, LOCK_VOUT
 from cfd_core.values import EventId, Position, Role, Sats
 
 
@@ -28,8 +29,9 @@ def test_the_commit_spends_the_lock_at_once(workshop: Any) -> None:
     (spend,) = draft.commit.inputs
     assert spend.outpoint == draft.lock.outpoint(0)
     assert spend.sequence >> 31, "no relative timelock"
-    assert draft.commit.outputs[0].script == scripts.p2wsh(draft.commit_script)
-    assert draft.lock.outputs[0].script == scripts.p2wsh(draft.lock_script)
+    assert draft.commit.outputs[COMMIT_VOUT].script == scripts.p2wsh(draft.commit_script)
+    assert draft.commit.outputs[ANCHOR_VOUT].script == scripts.P2A_SCRIPT
+    assert draft.lock.outputs[LOCK_VOUT].script == scripts.p2wsh(draft.lock_script)
 
 
 @pytest.mark.parametrize("taker", list(Position))

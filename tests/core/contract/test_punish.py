@@ -29,6 +29,7 @@ def commit_sats(contract: Any) -> int:
 def test_core_accepts_it_and_all_goes_to_the_wronged_party(contract: Any, accepts: Any, wronged: Role) -> None:
     tx = punishment(contract, wronged, 5)
     assert accepts(tx, contract.spent(tx))
+    assert tx.inputs[0].witness[-3] == (b"\x01" if wronged is Role.MAKER else b""), "nodes relay no longer truth"
     (out,) = tx.outputs
     assert out.script == contract.draft.party(wronged).funder.payout_script
     assert [tx_in.outpoint for tx_in in tx.inputs] == [contract.draft.commit_outpoint]

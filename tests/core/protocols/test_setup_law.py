@@ -130,6 +130,7 @@ def test_losing_the_stream(walk: Any, phase: type) -> None:
         assert type(step.state) is phase
     elif phase is s.AwaitingLastLockSignatures:
         assert (effect_kinds(step), step.outcomes) == ([f.CloseStream], ()), "our signature is out: no coin is freed"
+        assert step.state == s.Failed(in_phase(walk, phase).setup, "cut")
     else:
         assert effect_kinds(step) == [f.CloseStream, f.ReleaseCoins]
         assert step.outcomes == (machine.SetupFailed("cut"),)
