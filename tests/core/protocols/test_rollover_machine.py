@@ -227,3 +227,10 @@ def test_rollover_terms_at_and_beyond_their_limits() -> None:
     ):
         with pytest.raises(DecodeError):
             m.Terms(**{**good, **change})
+
+
+@roles
+def test_a_refusal_ends_the_run_with_its_reason(rolled: Any, role: Role) -> None:
+    rollover = rolled[role].rollovers[role]
+    step = machine.on_answer(s.AwaitingDecision(rollover, rolled[role].terms), s.TermsRefused("too dear"))
+    assert step.state == s.Failed(rollover, "too dear")

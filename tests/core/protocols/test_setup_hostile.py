@@ -217,3 +217,11 @@ def test_answers_are_read_wholly(walk: Any) -> None:
     valid = walk.find(s.VerifyingCets)
     first = machine.on_answer(valid.state, i.CetsVerified(CFD, valid.arrived.run, 0))
     assert isinstance(first.state, s.Failed), "the first signature is number 0"
+
+
+def test_the_last_word_leaves_before_the_stream_is_closed(walk: Any) -> None:
+    for role, phase in ((Role.MAKER, s.SigningLock), (Role.TAKER, s.AwaitingLastLockSignatures)):
+        step = walk.find(phase, role).step
+        assert step.state == s.Finished(walk.parties[role].setup)
+        sends = [f.SendMessage] if role is Role.MAKER else []
+        assert [type(effect) for effect in step.effects] == [*sends, f.CloseStream]
