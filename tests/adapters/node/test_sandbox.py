@@ -145,5 +145,5 @@ def test_the_command_prints_both_addresses_and_ends(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["sandbox", "--keep", str(tmp_path / "kept"), *ports])
     assert result.exit_code == 0, result.output
     assert result.output.count("http://127.0.0.1:") == 2
-    assert f"cfd offers --data {tmp_path / 'kept' / 'taker'}" in result.output
+    assert f"cfd offers --folder {tmp_path / 'kept' / 'taker'}" in result.output
     structlog.reset_defaults()

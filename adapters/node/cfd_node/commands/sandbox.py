@@ -61,8 +61,7 @@ async def _run(plan: SandboxPlan, book: LogBook, stop_after: int | None) -> None
     async with Sandbox(plan, ShiftableClock(), book) as world:
         for daemon in (world.maker, world.taker):
             click.echo(told(daemon))
-        data = world.taker.node.config.folder.parent
-        click.echo(f"Try, in another terminal: cfd offers --data {data}")
+        click.echo(f"Try, in another terminal: cfd offers --folder {world.taker.node.config.folder}")
         click.echo(f"A block comes every {plan.block_seconds} s. Ctrl-C ends it all.", err=True)
         try:
             async with asyncio.timeout(stop_after):

@@ -99,7 +99,7 @@ class Sandbox:
             name=name,
             keychain=Keychain.from_mnemonic(phrase, Network.REGTEST),
             network=Network.REGTEST,
-            folder=self._plan.folder / name / Network.REGTEST.value,  # as `--data` wants it
+            folder=self._plan.folder / name,
             electrum=self.control.electrum,
             oracle_url=self.oracle.url,
             oracle_dialect=Dialect.OLIVIA_V1,
