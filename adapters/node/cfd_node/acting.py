@@ -53,6 +53,12 @@ class Acting:
 
     def run(self, effect: f.Effect) -> None:
         """Begin to run one effect; never raises and never waits."""
+        key = getattr(effect, "cfd_id", None)
+        # the tasks that begin here inherit it: every line they log names the CFD
+        with structlog.contextvars.bound_contextvars(**({} if key is None else {"cfd": key})):
+            self._begin(effect)
+
+    def _begin(self, effect: f.Effect) -> None:
         match effect:
             case f.OpenStream(run, peer, protocol):
                 self._sessions.open(run, lambda: self._open_stream(peer, protocol))
