@@ -308,6 +308,33 @@ class Evict(Strategy):
                 arena.chain.drop(txid)
 
 
+@frozen
+class LateRevocation(Strategy):
+    """Publishes the revision before the newest while that is lawful, and revokes it so many blocks later."""
+
+    blocks: int
+
+    @property
+    def name(self) -> str:
+        return f"LateRevocation {self.blocks}"
+
+    def sends(self, arena: Any, message: Message) -> Sequence[Message | bytes]:
+        return () if isinstance(message, r.Revocation) else (message,)
+
+    def ticks(self, arena: Any) -> None:
+        if len(arena.hand.commits) < 2:
+            return
+        number = sorted(arena.hand.commits)[-2]
+        commit = arena.hand.commits[number]
+        arena.publish(commit)
+        _race(arena)
+        place = arena.chain.places.get(commit.txid)
+        if place and arena.chain.height == place + self.blocks:
+            secret = _revocation(arena, number)
+            arena.talk(r.RESUME_PROTOCOL, (r.Revocation(arena.liar.cfd.id, number, secret),))
+            arena.run()
+
+
 class HighS(Strategy):
     """The oldest commit with the honest side's signature negated, as miners may take it: nodes do not relay it."""
 
@@ -501,6 +528,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     *(Withhold(kind) for kind in MESSAGES),
     *(Publish(-1), Publish(0), Publish(-2), Publish(-1, True), Publish(0, True), Publish(-2, True)),
     *(Publish(0, False, True), Publish(-2, False, True), PublishEach(), ReorgAfter(), Evict()),
+    *(LateRevocation(blocks) for blocks in (3, 11, 12, 13)),
     *(HighS(), CloseOverCommit(), ReorgAndDoubleSpend(2), ReorgAndDoubleSpend(4)),
     *(OldCommitAndBribe(blocks) for blocks in (1, 5, 10)),
     *(PublishAt(seconds) for seconds in (-7200, -600, 0, 1800, 7200)),
