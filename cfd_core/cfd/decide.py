@@ -173,7 +173,7 @@ def take_commit_signature(cfd: Cfd, number: int, signature: bytes) -> tuple[e.Cf
     return (e.RolloverSigned(signature),)
 
 
-def take_revocation(cfd: Cfd, number: int, secret: Secret) -> tuple[e.CfdEvent, ...]:
+def take_revocation(cfd: Cfd, number: int, secret: Secret, tip: int) -> tuple[e.CfdEvent, ...]:
     """The counterparty's revocation, sent again on a new connection; no news when we have it."""
     held = cfd.held
     if held is None or cfd.ended or any(revoked.number == number for revoked in held.revoked):
@@ -181,4 +181,4 @@ def take_revocation(cfd: Cfd, number: int, secret: Secret) -> tuple[e.CfdEvent, 
     if held.old is None or held.old.number != number:
         raise PeerViolation("a revocation of a revision that is not replaced")
     check_revocation(held.old.draft.party(cfd.role.other).points.revocation, secret)
-    return (e.RevisionRevoked(number, secret.reveal()),)
+    return (e.RevisionRevoked(number, secret.reveal(), tip),)

@@ -159,6 +159,8 @@ class RevisionRevoked:
 
     number: int
     secret: bytes = field(repr=False)
+    tip: int
+    """The height we knew then: a punishment does not pay for waiting that was before."""
 
 
 @frozen

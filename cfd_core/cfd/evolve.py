@@ -250,6 +250,7 @@ def _revoked(held: Held, event: e.RevisionRevoked) -> Held:
         taker_points=draft.taker.points,
         own_commit=held.old.own_commit,
         secret=Secret(event.secret),
+        tip=event.tip,
     )
     return replace(held, old=None, rolling_since=None, revoked=(*held.revoked, revoked))
 

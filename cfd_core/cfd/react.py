@@ -140,7 +140,9 @@ def _punish(cfd: Cfd, held: Held, commit: p.Commit, around: Circumstances) -> It
     draft, revoked = draft_of(held, commit.number), revoked_of(held, commit.number)
     if draft is None or revoked is None or isinstance(cfd.phase, p.ExitConfirmed):
         return
-    rate = scheduled_rate(cfd.terms.fee_rate, around.tip - commit.tip, around.max_fee_rate)
+    # who revokes long after publishing must not make us begin at the highest rate
+    waited = around.tip - max(commit.tip, revoked.tip)
+    rate = scheduled_rate(cfd.terms.fee_rate, waited, around.max_fee_rate)
     try:
         publish = publish_secret(draft, cfd.role, revoked.own_commit, Transaction.parse(commit.transaction))
     except PeerViolation:

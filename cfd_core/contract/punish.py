@@ -31,6 +31,8 @@ class Revoked:
     """Our adaptor signature on its commit."""
     secret: Secret
     """The counterparty's revocation secret."""
+    tip: int = 0
+    """The height at which we learned it; 0 when that is not known."""
 
 
 def check_revocation(point: bytes, secret: Secret) -> None:

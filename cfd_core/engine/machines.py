@@ -36,7 +36,7 @@ RESUME: Final = rollover_messages.RESUME_PROTOCOL
 """Has no machine: its messages are checked against the CFD alone."""
 
 
-def events_of(outcome: Any, now: Timestamp) -> tuple[e.CfdEvent, ...]:
+def events_of(outcome: Any, now: Timestamp, tip: int) -> tuple[e.CfdEvent, ...]:
     """The events that a machine's outcome makes."""
     match outcome:
         case setup_machine.LockSigned(dlc, _, _):
@@ -75,7 +75,7 @@ def events_of(outcome: Any, now: Timestamp) -> tuple[e.CfdEvent, ...]:
         case rollover_machine.Signed(their_commit):
             return (e.RolloverSigned(their_commit),)
         case rollover_machine.Revoked(number, secret):
-            return (e.RevisionRevoked(number, secret.reveal()),)
+            return (e.RevisionRevoked(number, secret.reveal(), tip),)
         case settlement_machine.CloseSigned(close, transaction, complete):
             return (e.CloseSigned(price=str(close.price), close=transaction.serialize(), complete=complete),)
         case rollover_machine.RolloverFailed() | settlement_machine.SettlementFailed():

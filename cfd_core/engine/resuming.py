@@ -132,7 +132,7 @@ def _news(turn: Turn, cfd: Cfd, message: i.Message) -> tuple[e.CfdEvent, ...]:
         case m.CommitSignature(_, number, signature):
             return decide.take_commit_signature(cfd, number, signature)
         case m.Revocation(_, number, secret):
-            return decide.take_revocation(cfd, number, Secret(secret))
+            return decide.take_revocation(cfd, number, Secret(secret), turn.tip)
         case _:
             raise PeerViolation("only commit signatures and revocations are sent again")
 

@@ -132,7 +132,7 @@ def follow(turn: Turn, run: Run, step: Any) -> None:
         give_up(turn, run.id, "the CFD is being closed", tell=True)
         return
     for outcome in step.outcomes:
-        turn.record(run.cfd_id, *events_of(outcome, turn.now), packed=packed_of(outcome))
+        turn.record(run.cfd_id, *events_of(outcome, turn.now, turn.tip), packed=packed_of(outcome))
     turn.effects.extend(step.effects)
     if isinstance(step.state, parts(run).states.ENDED):
         turn.runs.pop(run.id, None)
@@ -186,7 +186,7 @@ def _rank(protocol: str, proposer: Role) -> tuple[bool, bool]:
 
 def _overtaken(turn: Turn, key: CfdId, step: Any) -> bool:
     """Whether the chain (or our own user) was faster: then nothing of this step may be stored or sent."""
-    events = [event for outcome in step.outcomes for event in events_of(outcome, turn.now)]
+    events = [event for outcome in step.outcomes for event in events_of(outcome, turn.now, turn.tip)]
     return bool(events) and not legal(turn.cfds[key].phase, events[0])
 
 

@@ -38,7 +38,7 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.LockConflictGone: ("lock-conflict-gone", 1),
     e.RolloverPrepared: ("rollover-prepared", 2),
     e.RolloverSigned: ("rollover-signed", 1),
-    e.RevisionRevoked: ("revision-revoked", 1),
+    e.RevisionRevoked: ("revision-revoked", 2),
     e.RestoredFromBackup: ("restored-from-backup", 1),
     e.StandingLearned: ("standing-learned", 1),
     e.BackupTrusted: ("backup-trusted", 1),

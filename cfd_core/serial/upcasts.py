@@ -22,6 +22,11 @@ def _close_seen(fields: Fields) -> Fields:
     return _with(fields, "tip", 0)
 
 
+def _revision_revoked(fields: Fields) -> Fields:
+    """When it came is not known: then only the commit's own waiting counts."""
+    return _with(fields, "tip", 0)
+
+
 def _oracle_equivocated(fields: Fields) -> Fields:
     """The first attestation is in the stream already; its proof is enough here."""
     first: Attestation = structure(fields.get("first"), Attestation, "oracle-equivocated")
@@ -39,6 +44,7 @@ def _with(fields: Fields, name: str, value: int) -> Fields:
 
 UPCASTS: Final[dict[tuple[str, int], Upcast]] = {
     ("rollover-prepared", 1): _rollover_prepared,
+    ("revision-revoked", 1): _revision_revoked,
     ("close-seen", 1): _close_seen,
     ("oracle-equivocated", 1): _oracle_equivocated,
 }

@@ -44,6 +44,7 @@ def test_what_was_found_here_stays_found(
     for name, story, moment, end in (
         ("HighS", "rolled", 0, "punished"),
         ("ReorgAndDoubleSpend 2", "open", 0, "never locked"),
+        ("LateRevocation 13", "rollover", 3, "punished"),
         ("CloseOverCommit", "honest settles", 1, "close"),
     ):
         assert stage.play(stories[story], liar, strategies[name], moment, "falls") == end

@@ -275,7 +275,7 @@ def rolled(number: int, theirs: Theirs) -> Iterator[Happened]:
     yield Happened((e.OutcomeNoted(AttestedOutcome(hour.event_id, 54_000, hour.digits, bytes(range(32)))),))
     yield Happened((prepared,), theirs.cets)
     yield Happened((e.RolloverSigned(theirs.commit),))
-    yield Happened((e.RevisionRevoked(number - 1, keys(Role.TAKER, number - 1).revocation.reveal()),))
+    yield Happened((e.RevisionRevoked(number - 1, keys(Role.TAKER, number - 1).revocation.reveal(), 0),))
 
 
 class Book:

@@ -85,6 +85,7 @@ def write(name: str, value: Any) -> None:
 
 def main() -> None:
     lives = LaterLives()
+    write("revoked", records(lives.punished().maker.log))
     HERE.mkdir(exist_ok=True)
     write("contradicted", records(lives.contradicted().taker.log))
     write("unrevoked", records(lives.unrevoked().taker.log))

@@ -49,7 +49,7 @@ def test_names_are_literal_and_unique() -> None:
         "LockConflictGone": ("lock-conflict-gone", 1),
         "RolloverPrepared": ("rollover-prepared", 2),
         "RolloverSigned": ("rollover-signed", 1),
-        "RevisionRevoked": ("revision-revoked", 1),
+        "RevisionRevoked": ("revision-revoked", 2),
         "RestoredFromBackup": ("restored-from-backup", 1),
         "StandingLearned": ("standing-learned", 1),
         "BackupTrusted": ("backup-trusted", 1),
@@ -98,6 +98,7 @@ def test_what_upcasts_add(lives: Lives) -> None:
     by_name = {record.name: (record, records) for records in lives.values() for record in records if record.schema == 1}
     assert one(*by_name["rollover-prepared"]).at == 0
     assert one(*by_name["close-seen"]).tip == 0
+    assert one(*by_name["revision-revoked"]).tip == 0
     record, records = by_name["oracle-equivocated"]
     event = one(record, records)
     before = next(x for x in records if x.name == "oracle-attested")
@@ -172,6 +173,7 @@ def test_the_transactions_of_old_events_are_derived_as_ever(lives: Lives, name: 
         ("cancelled", e.ExitKind.CANCEL),
         ("overtaken", e.ExitKind.CLOSE),
         ("unrevoked", e.ExitKind.CET),
+        ("revoked", e.ExitKind.PUNISH),
     ],
 )
 def test_other_ends_fold_too(lives: Lives, name: str, kind: e.ExitKind) -> None:
@@ -322,5 +324,6 @@ def test_roles_in_the_samples(lives: Lives) -> None:
         "rejected": Role.TAKER,
         "restored": Role.TAKER,
         "taker": Role.TAKER,
+        "revoked": Role.MAKER,
         "unrevoked": Role.TAKER,
     }
