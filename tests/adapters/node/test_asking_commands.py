@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ def test_asking_again_with_a_key_does_nothing_twice(desk: FakeDesk, run: Run) ->
     words = ("take", f"{1:032x}", "long", "--quantity", 100, "--yes", "--json", "--key", "my-own-key")
     assert answer(run(*words)) == answer(run(*words))
     assert desk.moved == ["take 100"]
+
+
+def test_the_best_price_for_what_is_wanted(desk: FakeDesk, run: Run) -> None:
+    first, second = desk.trading.quotes.values()
+    desk.trading.quotes[second.id] = second.model_copy(update={"ask": Decimal(50_040), "bid": Decimal(49_940)})
+    for side, price in (("long", "50040"), ("short", "49950")):
+        words = ("take", "best", side, "--quantity", 100, "--dry-run", "--json")
+        assert answer(run(*words))["price"] == price
+    nobody = run("take", "best", "long", "--quantity", 100, "--leverage", 7)
+    assert complaint(nobody) == "Error: nobody offers 100 contracts long with 7x now"
+    desk.trading.quotes[first.id] = first.model_copy(update={"obstacle": "old"})
+    assert answer(run("take", "best", "short", "--quantity", 100, "--dry-run", "--json"))["price"] == "49940"
 
 
 def test_orders_that_are_refused(desk: FakeDesk, run: Run) -> None:

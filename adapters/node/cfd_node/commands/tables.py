@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+IDS = ("offer", "CFD", "transaction")
+"""Columns whose text is of no use when it is cut."""
 COLOURS = {
     m.ServiceState.RUNNING: "green",
     m.ServiceState.DEGRADED: "yellow",
@@ -44,7 +46,8 @@ def grid(console: Console, title: str, columns: Sequence[str], rows: Iterable[Se
     """Rows under columns, or a line that there are none. Columns that begin with `>` hold numbers."""
     table = Table(title=title)
     for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        name, number = column.removeprefix(">"), column.startswith(">")
+        table.add_column(name, justify="right" if number else "left", no_wrap=number or name in IDS)
     for row in rows:
         cells: list[RenderableType] = [Text(cell) for cell in row]
         table.add_row(*cells)

@@ -1,6 +1,8 @@
 """`cfd offers`, `take`, `list`, `rollover`, `settle`, `close`, `requests`, `accept`, `reject`: trading by hand."""
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 import click
 from cfd_web import models as m
@@ -12,7 +14,8 @@ from cfd_node.commands import tables
 from cfd_node.commands.asking import Asking, asks, moves, only
 from cfd_node.commands.options import decimal, option, whole
 
-REASON = "rejected by the user"
+REASON: Final = "rejected by the user"
+BEST: Final = "best"
 
 
 @click.command("offers")
@@ -31,10 +34,14 @@ def offers(node: Asking) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what it would mean.")
 @moves
 def take(node: Asking, offer: str, side: str, quantity: int, leverage: int, dry_run: bool) -> None:
-    """Take an offer. OFFER may be its first few digits."""
-    found = [o for maker in node.ask(calls.offers()).makers for o in maker.offers if o.id.startswith(offer)]
-    chosen = only(found, offer, "offer")
-    order = m.Order(maker=chosen.maker, offer=chosen.id, position=Position(side), quantity=quantity, leverage=leverage)
+    """Take an offer. OFFER may be its first few digits, or `best`: the best price for this side, quantity, leverage."""
+    found = [o for maker in node.ask(calls.offers()).makers for o in maker.offers]
+    position = Position(side)
+    if offer == BEST:
+        chosen = _best(found, position, quantity, leverage)
+    else:
+        chosen = only([o for o in found if o.id.startswith(offer)], offer, "offer")
+    order = m.Order(maker=chosen.maker, offer=chosen.id, position=position, quantity=quantity, leverage=leverage)
     preview = node.ask(calls.preview_order(order))
     if dry_run or not node.as_json:
         node.show(preview, lambda console: tables.order(console, preview))
@@ -44,6 +51,22 @@ def take(node: Asking, offer: str, side: str, quantity: int, leverage: int, dry_
     node.confirm("Take it?")
     row = node.ask(calls.take(order))
     node.show(row, lambda console: tables.cfd(console, row))
+
+
+def _best(found: Iterable[m.Offer], position: Position, quantity: int, leverage: int) -> m.Offer:
+    fitting = [
+        (price, offer)
+        for offer in found
+        if (price := offer.ask if position is Position.LONG else offer.bid) is not None
+        and offer.min_quantity <= quantity <= offer.max_quantity
+        and quantity % offer.lot == 0
+        and leverage in offer.leverages
+        and not offer.obstacle
+    ]
+    if not fitting:
+        raise click.ClickException(f"nobody offers {quantity:,} contracts {position.value} with {leverage}x now")
+    best = min if position is Position.LONG else max
+    return best(fitting, key=lambda priced: priced[0])[1]
 
 
 @click.command("list")
