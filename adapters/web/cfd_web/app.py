@@ -19,7 +19,7 @@ from cfd_web.gate import Gate, GateSettings
 from cfd_web.metrics import Metrics
 from cfd_web.models.changes import CHANGE
 from cfd_web.once import MoneyMoves
-from cfd_web.problems import documented, handle_problems
+from cfd_web.problems import documented, handle_problems, nothing_else
 from cfd_web.routes import PREFIX
 from cfd_web.routes.events import event_routes
 from cfd_web.routes.making import making_routes
@@ -93,7 +93,9 @@ def _routed(desk: Desk, api: Api) -> FastAPI:
     )
     for routes in parts:
         app.include_router(routes)
-    handle_problems(app, [route for routes in parts for route in routes.routes if isinstance(route, APIRoute)])
+    known = [route for routes in parts for route in routes.routes if isinstance(route, APIRoute)]
+    app.mount("/api", nothing_else(known))
+    handle_problems(app, known)
     _describe(app, api.doorkeeper)
     return app
 

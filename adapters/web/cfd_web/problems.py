@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cfd_web.desk import DeskError, NotKnown, Refused, Unavailable
 from cfd_web.models import Model
@@ -84,8 +85,7 @@ def handle_problems(app: FastAPI, routes: Sequence[APIRoute]) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the first route's methods only
-            there = (route.methods or () for route in routes if route.path_regex.match(request.url.path))
-            headers["Allow"] = ", ".join(sorted(set().union(*there)))
+            headers["Allow"] = ", ".join(sorted(_methods(routes, request.scope["path"])))
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return ApiProblem(error.status_code, code, f"{error.detail}.", headers).response()
 
@@ -93,6 +93,19 @@ def handle_problems(app: FastAPI, routes: Sequence[APIRoute]) -> None:
     async def _bug(request: Request, error: Exception) -> Response:
         log.error("the API failed", method=request.method, path=request.url.path, exc_info=error)
         return ApiProblem(500, "internal_error", "This is a fault of the node; its log says more.").response()
+
+
+def nothing_else(routes: Sequence[APIRoute]) -> ASGIApp:
+    """For what no route takes, so that it does not fall through to whatever is mounted behind: 405 or 404."""
+
+    async def refuse(scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise HTTPException(405 if _methods(routes, scope["path"]) else 404)
+
+    return refuse
+
+
+def _methods(routes: Sequence[APIRoute], path: str) -> set[str]:
+    return set().union(*(route.methods or () for route in routes if route.path_regex.match(path)))
 
 
 def _sentence(errors: Sequence[Any]) -> str:

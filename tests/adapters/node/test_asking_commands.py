@@ -109,7 +109,8 @@ def test_taking_an_offer(desk: FakeDesk, run: Run) -> None:
     assert desk.moved == ["take 1000", "take 100"]
     listed = answer(run("list", "--json"))["cfds"]
     assert [found["id"] for found in listed] == [f"{2:032x}", f"{1:032x}"]
-    assert "setting up" in good(run("list"))
+    desk.trading.change(desk.trading.rows[f"{2:032x}"], warning="look here")
+    assert "! 00000000: look here" in good(run("list"))
 
 
 def test_asking_again_with_a_key_does_nothing_twice(desk: FakeDesk, run: Run) -> None:
@@ -202,8 +203,8 @@ def test_the_wallet(desk: FakeDesk, run: Run) -> None:
     asked = run("wallet", "send", samples.ADDRESS, 5_000, "--fee-rate", 3, typed="y\n")
     assert "423 sats (3 sat/vB)" in good(asked)
     txid = answer(run("wallet", "history", "--json"))["entries"][0]["txid"]
-    assert txid in good(run("wallet", "history"))
-    good(run("wallet", "bump", txid, "--fee-rate", 9, "--yes"))
+    assert txid[:16] in good(run("wallet", "history"))
+    good(run("wallet", "bump", txid[:16], "--fee-rate", 9, "--yes"))
     good(run("wallet", "send", samples.ADDRESS, "all", "--yes"))
     assert desk.wallet.spendable == 0
     assert "wpkh" in good(run("wallet", "descriptors"))
@@ -241,7 +242,7 @@ def test_logs(desk: FakeDesk, run: Run) -> None:
     desk.node.say("the lock is seen", cfd="ab" * 16)
     desk.node.say("bad news", m.LogLevel.ERROR)
     assert good(run("logs")).splitlines() == [
-        "2023-11-14 22:13 UTC [info   ] the lock is seen",
+        "2023-11-14 22:13 UTC [info   ] CFD abababab: the lock is seen",
         "2023-11-14 22:13 UTC [error  ] bad news",
     ]
     assert answer(run("logs", "--cfd", "ab", "--json"))["text"] == "the lock is seen"

@@ -52,7 +52,7 @@ WITHOUT: list[dict[str, str]] = [
 async def test_every_route_refuses_without_the_token(
     owner: httpx.AsyncClient, stranger: httpx.AsyncClient, desk: FakeDesk
 ) -> None:
-    routes = [*await every_route(owner), ("GET", OPENAPI), ("GET", "/"), ("GET", "/api/v1/nothing"), ("PUT", "/x")]
+    routes = [*await every_route(owner), ("GET", OPENAPI), ("POST", "/"), ("GET", "/api/v1/nothing"), ("PUT", "/x")]
     routes.remove(("POST", "/api/v1/session"))
     for (method, path), headers in itertools.product(routes, WITHOUT):
         response = await stranger.request(method, path, headers={**headers, "Idempotency-Key": "k" * 8}, json={})

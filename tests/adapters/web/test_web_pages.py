@@ -55,6 +55,20 @@ async def test_a_page_loads_nothing_from_elsewhere(owner: httpx.AsyncClient) -> 
     assert "default-src 'self'" in page.headers["content-security-policy"]
 
 
+@pytest.mark.usefixtures("person")
+async def test_the_apis_errors_stay_the_apis(owner: httpx.AsyncClient) -> None:
+    for method, path, status in (
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/", 404),
+        ("PUT", "/api/v1/about", 405),
+        ("TRACE", "/api/v1/cfds", 405),
+    ):
+        response = await owner.request(method, path)
+        assert response.status_code == status
+        assert "json" in response.headers["content-type"], (method, path)
+    assert (await owner.put("/api/v1/cfds")).headers["allow"] == "GET, POST"
+
+
 async def test_everything_is_down_and_the_page_says_so(person: User, desk: FakeDesk) -> None:
     desk.down |= {"chain", "wallet", "oracle", "maker", "price"}
     await person.open("/health")

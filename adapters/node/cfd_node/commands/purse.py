@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cfd_core import values
 from cfd_node.commands import tables
-from cfd_node.commands.asking import Asking, asks, moves
+from cfd_node.commands.asking import Asking, asks, moves, only
 from cfd_node.commands.options import option, whole
 
 
@@ -77,8 +77,9 @@ def send(node: Asking, to: str, amount: str, fee_rate: int | None, dry_run: bool
 @option("--fee-rate", "SAT/VB", whole(values.fee_rate), "The new one.", required=True)
 @moves
 def bump(node: Asking, txid: str, fee_rate: int) -> None:
-    """Replace an unconfirmed transaction by one that pays a higher fee."""
-    wish: m.Bump = _made(m.Bump, txid=txid, fee_rate=fee_rate)
+    """Replace an unconfirmed transaction by one that pays a higher fee. TXID may be its first few digits."""
+    known = [entry for entry in node.ask(calls.history(limit=1_000)).entries if entry.txid.startswith(txid)]
+    wish: m.Bump = _made(m.Bump, txid=only(known, txid, "transaction").txid, fee_rate=fee_rate)
     node.confirm(f"Replace {wish.txid} by one that pays {fee_rate} sat/vB?")
     sent = node.ask(calls.bump(wish))
     node.show(sent, lambda console: console.print(f"Sent: {sent.txid}, fee {sent.fee:,} sats"))

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-IDS = ("offer", "CFD", "transaction")
+IDS = ("offer", "CFD", "transaction", "position", "answer by")
 """Columns whose text is of no use when it is cut."""
 COLOURS = {
     m.ServiceState.RUNNING: "green",
@@ -22,6 +22,11 @@ COLOURS = {
 def utc(at: int | None) -> str:
     """A time for people; empty for none."""
     return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def soon(at: int) -> str:
+    """A time in the next days or weeks, for narrow columns."""
+    return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M")
 
 
 def money(sats: int | None, *, sign: bool = False) -> str:
@@ -80,7 +85,7 @@ def _offer(offer: m.Offer, maker: str) -> tuple[str, ...]:
         ", ".join(f"{leverage}x" for leverage in offer.leverages),
         money(offer.opening_fee),
         f"{(offer.funding_rate * 100).normalize():+f} %",
-        utc(offer.expiry),
+        soon(offer.expiry),
         offer.obstacle,
     )
 
@@ -104,15 +109,19 @@ def order(console: Console, found: m.OrderPreview) -> None:
 
 def cfds(console: Console, rows: Iterable[m.CfdRow]) -> None:
     """CFDs at a glance."""
-    columns = ("CFD", "state", "position", ">quantity", ">price", ">margin", ">gain", "expiry", "warning")
-    grid(console, "CFDs", columns, map(_cfd, rows))
+    found = list(rows)
+    columns = ("CFD", "state", "position", ">quantity", ">price", ">margin", ">gain", "expiry UTC")
+    grid(console, "CFDs", columns, map(_cfd, found))
+    for row in found:
+        if row.warning:
+            console.print(Text(f"! {row.id[:8]}: {row.warning}"))
 
 
 def _cfd(row: m.CfdRow) -> tuple[str, ...]:
     gain = row.realised if row.over else row.unrealised
     position = f"{row.position.value} {row.leverage}x"
     money_cells = (f"{row.quantity:,}", price(row.price), money(row.margin), money(gain, sign=True))
-    return row.id[:8], row.state, position, *money_cells, utc(row.expiry), row.warning
+    return row.id[:8], row.state, position, *money_cells, soon(row.expiry)
 
 
 def cfd(console: Console, row: m.CfdRow) -> None:
@@ -148,7 +157,7 @@ def requests(console: Console, found: Iterable[m.Request]) -> None:
             price(asked.price),
             money(asked.margin),
             money(asked.gain, sign=True),
-            utc(asked.answer_by),
+            soon(asked.answer_by),
         )
         for asked in found
     ]
@@ -170,11 +179,11 @@ def wallet(console: Console, found: m.Wallet) -> None:
 
 def history(console: Console, found: m.History) -> None:
     """The wallet's transactions."""
-    columns = ("when", "transaction", ">sats", ">fee", "block", "what")
+    columns = ("when", "transaction", ">sats", ">fee", ">block", "what")
     rows = [
         (
             utc(entry.at),
-            entry.txid,
+            entry.txid[:16],
             money(entry.net, sign=True),
             money(entry.fee),
             "" if entry.height is None else str(entry.height),

@@ -42,11 +42,16 @@ def logs(node: Asking, level: str, cfd: str, limit: int, follow: bool) -> None:
     while True:
         found = node.ask(calls.log(after=after, limit=limit, level=m.LogLevel(level), cfd=cfd))
         for line in found.lines:
-            click.echo(in_json(line) if node.as_json else f"{tables.utc(line.at)} [{line.level.value:7}] {line.text}")
+            click.echo(in_json(line) if node.as_json else _words(line))
         after = found.last
         if not follow:
             return
         time.sleep(POLL_SECONDS)
+
+
+def _words(line: m.LogLine) -> str:
+    about = f"CFD {line.cfd[:8]}: " if line.cfd else ""
+    return f"{tables.utc(line.at)} [{line.level.value:7}] {about}{line.text}"
 
 
 @click.command("completion")
