@@ -30,10 +30,11 @@ PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(pat
 TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
 TOOLS += ["schemathesis"]  # what the API's own description is held against
 TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
+TOOLS += ["psycopg[binary]"]  # the driver of `cfd-store[postgres]`
 ELECTRUM_SERVER = ["e-x==1.20.0"]
 
 NOT_AVAILABLE = 77
-"""Exit code of `regtest` when the real node or the Electrum server cannot be had here; not a failure of ours."""
+"""Exit code of `regtest` and `postgres` when the servers that they need cannot be had here; not a failure of ours."""
 
 
 @nox.session(venv_backend="none")
@@ -47,7 +48,21 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test that needs no outside node."""
     _prepare(session, "program", "tools")
-    _run(session, "pytest", "-n", "2", "-m", "not realnode", *session.posargs)
+    _run(session, "pytest", "-n", "2", "-m", "not realnode and not postgres", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def postgres(session: nox.Session) -> None:
+    """The store on a PostgreSQL server that the tests start; exit code 77 if none can be had."""
+    _prepare(session, "program", "tools")
+    python = str(WORKSHOP / "bin" / "python")
+    find = [python, "-m", "tests.postgres.server"]
+    answer = session.run(*find, silent=True, success_codes=[0, NOT_AVAILABLE], external=True)
+    last = str(answer).strip().splitlines()[-1]
+    if not last.startswith("postgres="):
+        _give_up(session, f"!!! SKIPPED: nothing ran on PostgreSQL. {last} !!!")
+    session.env["POSTGRES_BIN"] = last.removeprefix("postgres=")
+    _run(session, "pytest", "-m", "postgres", *(session.posargs or ["tests/adapters"]))
 
 
 @nox.session(venv_backend="none")

@@ -1,47 +1,51 @@
 """The event store on a SQL database, through SQLAlchemy Core."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, ColumnElement, Connection, delete, func, insert, make_url, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cfd_core.errors import RuleViolation
 from cfd_core.serial.records import PackedRevision, StoredEvent
 from cfd_core.values import CfdId
-from cfd_store import sqlite_file
-from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreUnavailable, VersionConflict
+from cfd_store import postgres, sqlite_file
+from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreError, StoreUnavailable, VersionConflict
 from cfd_store.seam import Batch, check_batches
-from cfd_store.tables import ABOUT, EVENTS, REVISIONS, event_of, event_row, revision_data, revision_row
+from cfd_store.tables import ABOUT, EVENTS, REVISIONS, WRITING, event_of, event_row, revision_data, revision_row
 
 _PAGE = 2_000
 """Events read at a time by `load_all`; no transaction stays open between pages."""
-_STRUCTURE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
-"""Damage; SQLITE_ERROR is a table or column that is gone, as our own SQL is known to be right."""
 
 
 class SqlStore:
-    """An `EventStore` in a SQL database: `sqlite:///FILE` (`sqlite_url(path)` spells it).
+    """An `EventStore` in a SQL database: `sqlite:///FILE` (`sqlite_url(path)` spells it), or
+    `postgresql://user:password@host/database`, one database or schema for each store.
 
-    A missing file is created, readable by its owner only. An existing one is opened only if it is a healthy
+    A missing file (or an empty database) becomes an empty store, unless `make` is False: then it is
+    `StoreUnavailable`. A file is readable by its owner only. An existing one is opened only if it is a healthy
     store of `identity` (say, `regtest/maker/<fingerprint>`); otherwise it stays untouched and the reason is
     `StoreCorrupt`, `NotAStore`, `StoreTooNew`, `WrongStore` or `StoreUnavailable`.
-    Any number of processes may open one file: of two that append to the same version, one is refused.
+    Any number of processes may open one store: of two that append to the same version, one is refused.
     """
 
-    def __init__(self, url: str | URL, identity: str, *, busy_seconds: float | None = None) -> None:
+    def __init__(self, url: str | URL, identity: str, *, busy_seconds: float | None = None, make: bool = True) -> None:
         """`busy_seconds`: how long a call waits for somebody else's lock before `StoreUnavailable`; usually 10."""
-        path = _sqlite_path(url)
+        parsed = _parsed(url)
         if not 1 <= len(identity) <= 200 or not identity.isprintable():
             raise RuleViolation("a store's identity has 1 to 200 printable characters")
-        sqlite_file.make_if_absent(path, identity)
-        sqlite_file.inspect(path, identity)
-        sqlite_file.secure(path)
-        self._name = str(path)
-        self._engine = sqlite_file.engine_for(path, busy_seconds)
-        self._writer = self._engine.execution_options(**{sqlite_file.WRITING: True})
+        self._refusal: Callable[[str, DBAPIError], StoreError]
+        if parsed.get_backend_name() == "postgresql":
+            parsed = postgres.checked_url(parsed)
+            self._name, self._refusal = postgres.place(parsed), postgres.refusal
+            self._engine = postgres.open_database(parsed, identity, busy_seconds, make=make)
+        else:
+            path = _sqlite_path(parsed)
+            self._name, self._refusal = str(path), sqlite_file.refusal
+            self._engine = sqlite_file.open_file(path, identity, busy_seconds, make=make)
+        self._writer = self._engine.execution_options(**{WRITING: True})
         self._closed = False
         with self._reading():
             pass  # what keeps a first connection from being made is better known now
@@ -133,11 +137,7 @@ class SqlStore:
         except PoolTimeout as error:
             raise StoreUnavailable(f"the store {self._name} is busy") from error
         except DBAPIError as error:
-            # The driver's own words only: SQLAlchemy's add the statement and its parameters, which may be secret.
-            reason = str(error.orig)
-            if getattr(error.orig, "sqlite_errorname", "") in _STRUCTURE:
-                raise StoreCorrupt(f"the store {self._name} is damaged: {reason}") from None
-            raise StoreUnavailable(f"the store {self._name} cannot be used: {reason}") from None
+            raise self._refusal(self._name, error) from None  # its own text may hold parameters, which may be secret
 
     def _explain(self, batches: Sequence[Batch], error: IntegrityError) -> None:
         """A unique constraint refused the batches; nothing was written. Say which one, by what is there now."""
@@ -180,10 +180,16 @@ def _missing(cfd_id: CfdId, revision: int) -> RevisionMissing:
     return RevisionMissing(f"no revision {revision} of CFD {cfd_id} is stored")
 
 
-def _sqlite_path(url: str | URL) -> Path:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise RuleViolation(f"only SQLite is supported yet, not {parsed.get_backend_name()}")
-    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+def _parsed(url: str | URL) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise RuleViolation("that is not a database URL") from None  # the text may hold a password
+
+
+def _sqlite_path(url: URL) -> Path:
+    if url.get_backend_name() != "sqlite":
+        raise RuleViolation(f"a store is in SQLite or PostgreSQL, not {url.get_backend_name()}")
+    if not url.database or url.database == ":memory:" or url.query:
         raise RuleViolation("a SQLite store is a file: sqlite:///FILE; in memory, use MemoryStore")
-    return Path(parsed.database)
+    return Path(url.database)

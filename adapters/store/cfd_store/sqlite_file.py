@@ -8,22 +8,40 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
-from cfd_store.errors import NotAStore, StoreCorrupt, StoreTooNew, StoreUnavailable, WrongStore
-from cfd_store.tables import ABOUT, FORMAT, METADATA
+from cfd_store.errors import NotAStore, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, WrongStore
+from cfd_store.tables import ABOUT, FORMAT, METADATA, WRITING
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another one to finish."""
-WRITING: Final = "cfd_store_writing"
-"""Execution option of the connections that will write."""
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_STRUCTURE: Final = _DAMAGED | {"SQLITE_ERROR"}
+"""Damage; SQLITE_ERROR is a table or column that is gone, as our own SQL is known to be right."""
 
 
 def sqlite_url(path: Path) -> URL:
     """The database URL of a file, whatever characters its name has."""
     return URL.create("sqlite", database=str(path))
+
+
+def open_file(path: Path, identity: str, busy_seconds: float | None, *, make: bool) -> Engine:
+    """The store of `identity` at `path`. A missing file becomes an empty one, if `make`; any other is refused."""
+    if make:
+        make_if_absent(path, identity)
+    inspect(path, identity)
+    secure(path)
+    return engine_for(path, busy_seconds)
+
+
+def refusal(name: str, error: DBAPIError) -> StoreError:
+    """What a database's error means. The driver's own words only: SQLAlchemy's add the statement and its parameters."""
+    reason = str(error.orig)
+    if getattr(error.orig, "sqlite_errorname", "") in _STRUCTURE:
+        return StoreCorrupt(f"the store {name} is damaged: {reason}")
+    return StoreUnavailable(f"the store {name} cannot be used: {reason}")
 
 
 def make_if_absent(path: Path, identity: str) -> None:

@@ -13,6 +13,9 @@ from cfd_store.errors import StoreCorrupt
 FORMAT: Final = 1
 """Version of the tables below; a store with a higher one is refused."""
 
+WRITING: Final = "cfd_store_writing"
+"""Execution option of the connections that will write: their transactions come one after the other."""
+
 METADATA: Final = MetaData()
 
 ABOUT: Final = Table(

@@ -7,10 +7,23 @@ from pathlib import Path
 import pytest
 from cfd_store import EventStore, MemoryStore, SqlStore, sqlite_url
 
+from tests.postgres.server import NotAvailable, Server, find_programs
+
 IDENTITY = "regtest/maker"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One PostgreSQL server for the session."""
+    try:
+        programs = find_programs()
+    except NotAvailable as reason:
+        pytest.skip(str(reason))
+    with Server(programs) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventStore]]:
     """Makes an empty store of the kind under test; it is closed at the end."""
     with ExitStack() as stack:
@@ -18,6 +31,9 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
         def make() -> EventStore:
             if request.param == "memory":
                 return stack.enter_context(closing(MemoryStore()))
+            if request.param == "postgres":
+                url = request.getfixturevalue("server").database()
+                return stack.enter_context(closing(SqlStore(url, IDENTITY)))
             path = tmp_path / f"store {len(list(tmp_path.iterdir()))}.db"
             return stack.enter_context(closing(SqlStore(sqlite_url(path), IDENTITY)))
 

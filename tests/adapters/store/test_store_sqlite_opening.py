@@ -182,7 +182,7 @@ def test_a_creation_that_fails_leaves_nothing(path: Path, open_sql: Open, monkey
     open_sql().append(CFD, 0, [ONE])
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresql://localhost/x", "sqlite:///x?mode=ro"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://localhost/x", "sqlite:///x?mode=ro"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(RuleViolation):
         SqlStore(url, "x")
