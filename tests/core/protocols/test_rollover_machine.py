@@ -234,3 +234,14 @@ def test_a_refusal_ends_the_run_with_its_reason(rolled: Any, role: Role) -> None
     rollover = rolled[role].rollovers[role]
     step = machine.on_answer(s.AwaitingDecision(rollover, rolled[role].terms), s.TermsRefused("too dear"))
     assert step.state == s.Failed(rollover, "too dear")
+
+
+def test_a_rate_that_the_makers_exits_stood_for_before_is_not_stored_again(rolled: Any) -> None:
+    for role in Role:
+        arrival = rolled[Role.TAKER].find(s.SigningCets, role)
+        rollover, rate = arrival.state.rollover, arrival.state.draft.revision.funding_rate
+        for quoted in (None, rate, rate + 1):
+            state = evolve(arrival.state, rollover=evolve(rollover, quoted=quoted))
+            stored = role is Role.MAKER and quoted != rate
+            expected = (typed_machine.Quoted(rate),) if stored else ()
+            assert machine.on_answer(state, arrival.arrived).outcomes == expected

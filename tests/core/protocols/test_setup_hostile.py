@@ -154,6 +154,7 @@ def test_both_sides_hold_each_other_in_their_places(walk: Any, role: Role) -> No
         assert party.points.publish == public_key(keys.publish).encode()
         assert party.points.revocation == public_key(keys.revocation).encode()
     assert draft.revision == draft.terms.first_revision
+    assert draft.revision.number == machine.FIRST_REVISION
 
 
 @roles
