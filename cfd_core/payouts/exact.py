@@ -28,7 +28,7 @@ def _from_decimal(value: Decimal, what: str) -> Fraction:
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < -MAX_DECIMALS:
         raise RuleViolation(f"{what} has at most {MAX_DECIMALS} decimals, not {value!s:.80}")
-    return Fraction(value) if value else Fraction(0)
+    return Fraction(value)
 
 
 def _from_fraction(value: Fraction, what: str) -> Fraction:

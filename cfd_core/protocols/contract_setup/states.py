@@ -192,7 +192,7 @@ TRANSITIONS: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (AwaitingAnswer, m.Accept): (ReservingCoins,),
     (AwaitingDecision, OrderApproved): (ReservingCoins,),
     (AwaitingDecision, OrderRefused): (Failed,),
-    (ReservingCoins, inputs.CoinsReserved): (AwaitingParams, Failed),
+    (ReservingCoins, inputs.CoinsReserved): (AwaitingParams,),
     (ReservingCoins, inputs.CoinsRefused): (Failed,),
     (AwaitingParams, m.Params): (CheckingInputs,),
     (CheckingInputs, inputs.InputsChecked): (AwaitingAgreement, Failed),

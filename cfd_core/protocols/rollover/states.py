@@ -211,7 +211,7 @@ TRANSITIONS: Final[dict[tuple[type, type], tuple[type, ...]]] = {
     (CheckingAnswer, TermsRefused): (Failed,),
     (AwaitingDecision, TermsAccepted): (AwaitingEvents,),
     (AwaitingDecision, TermsRefused): (Failed,),
-    (AwaitingEvents, EventsKnown): (AwaitingPoints, Failed),
+    (AwaitingEvents, EventsKnown): (AwaitingPoints,),
     (AwaitingPoints, m.Points): (AwaitingAgreement,),
     (AwaitingAgreement, m.Agreement): (SigningCets,),
     (SigningCets, inputs.CetsSigned): (AwaitingExits,),
