@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cfd_node.commands.backup import backup, restore
 from cfd_node.commands.config import config_group
 from cfd_node.commands.demo import demo
 from cfd_node.commands.explain import explain
@@ -71,3 +72,5 @@ for command in (wallet, offer, health, logs, completion):
 main.add_command(server_group)
 for command in (sandbox, maker, taker):
     main.add_command(command)
+main.add_command(backup)
+main.add_command(restore)
