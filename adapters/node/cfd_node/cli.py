@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cfd_node.commands.backup import backup, restore
+from cfd_node.commands.backup import backup, restore, trust
 from cfd_node.commands.config import config_group
 from cfd_node.commands.demo import demo
 from cfd_node.commands.explain import explain
@@ -74,3 +74,4 @@ for command in (sandbox, maker, taker):
     main.add_command(command)
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(trust)

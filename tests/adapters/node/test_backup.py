@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from cfd_node.backup import BackupDamaged, BackupRefused, restore, save
+from cfd_node.backup import BackupDamaged, BackupRefused, restore, save, trust
 from cfd_node.backup.sealed import ENTROPY_BYTES, PIECE, TAG, Header, SealedReader, SealedWriter, read_header
 from cfd_node.cli import main
 from cfd_node.clock import ShiftableClock
 from cfd_wallet.sealing import Stretching
 from cfd_wallet.seed import SEAL_ENTROPY, SeedFile
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.standing import Standing
 from cfd_core.crypto.keys import Keychain
-from cfd_core.values import Network, Secret, Timestamp
+from cfd_core.values import CfdId, Network, Secret, Timestamp
 
 OPEN = Secret(b"correct horse")
 PHRASE = Secret(b"legal winner thank year wave sausage worth useful legal winner thank yellow")
@@ -165,6 +165,7 @@ def test_other_first_lines_are_refused(change: dict[str, object]) -> None:
         read_header(io.BytesIO(json.dumps(json.loads(header.dump()) | change, separators=(",", ":")).encode() + b"\n"))
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 3 * PIECE), max_size=4), st.integers(1, 2 * PIECE))
 def test_what_goes_in_comes_out_whatever_the_sizes(sizes: list[int], step: int) -> None:
     header = Header(NET, NOW, Stretching(bytes(16), QUICK), bytes(7))
@@ -180,6 +181,22 @@ def test_what_goes_in_comes_out_whatever_the_sizes(sizes: list[int], step: int) 
     while piece_read := reader.read(step):
         got += piece_read
     assert bytes(got) == b"".join(pieces)
+
+
+async def test_a_human_trusts_a_backup_while_the_node_is_stopped(world: Any, tmp_path: Path) -> None:
+    maker = await world.maker()
+    keychain = Keychain.from_mnemonic(PHRASE, NET)
+    taker = await world.taker(maker, folder=_folder(tmp_path / "regtest"), keychain=keychain)
+    key = await world.set_up(maker, taker)
+    _save(taker.config.folder, tmp_path / "backup")
+    await world.stop(taker)
+    await _restore(tmp_path / "backup", tmp_path / "new" / "regtest")
+    trusted = await trust(tmp_path / "new" / "regtest", NET, OPEN, key, world.clock)
+    assert trusted is Standing.TRUSTED
+    with pytest.raises(BackupRefused, match="not in doubt"):
+        await trust(tmp_path / "new" / "regtest", NET, OPEN, key, world.clock)
+    with pytest.raises(BackupRefused, match="no CFD abab"):
+        await trust(tmp_path / "new" / "regtest", NET, OPEN, CfdId("ab" * 16), world.clock)
 
 
 def test_the_commands(tmp_path: Path) -> None:

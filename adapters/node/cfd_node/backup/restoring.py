@@ -5,7 +5,8 @@ import re
 import shutil
 import tarfile
 import tempfile
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import IO, Final
 
@@ -13,8 +14,10 @@ from cfd_store import SqlStore, StoreError, sqlite_url
 from cfd_wallet import WalletError
 from cfd_wallet.seed import SEED_FILE, SeedFile
 
+from cfd_core.cfd.commands import TrustBackup
+from cfd_core.cfd.standing import Standing
 from cfd_core.engine import Settings
-from cfd_core.errors import DecodeError
+from cfd_core.errors import CfdError, DecodeError
 from cfd_core.inputs import StoreRestored
 from cfd_core.values import CfdId, Network, Secret
 from cfd_node.backup.sealed import BackupDamaged, BackupRefused, Header, SealedReader, read_header
@@ -83,15 +86,36 @@ def _extract(file: IO[bytes], header: Header, workplace: Path, passphrase: Secre
 
 
 async def _mark(workplace: Path, network: Network, passphrase: Secret, clock: Clock) -> tuple[CfdId, ...]:
-    keychain = SeedFile(workplace / SEED_FILE).keychain(network, passphrase)
     if not (workplace / EVENTS).exists():
+        SeedFile(workplace / SEED_FILE).keychain(network, passphrase)
         return ()  # a node that never ran
-    identity = (workplace / IDENTITY).read_text()
-    with closing(SqlStore(sqlite_url(workplace / EVENTS), identity)) as store:
+    async with _books(workplace, network, passphrase, clock) as pump:
+        pump.give(StoreRestored())
+        return tuple(cfd.id for cfd in pump.engine.cfds.values() if cfd.doubt)
+
+
+async def trust(folder: Path, network: Network, passphrase: Secret, key: CfdId, clock: Clock) -> Standing | None:
+    """Rely on a restored CFD's books although its counterparty has not spoken for them; the node must be stopped.
+
+    `BackupRefused` where there is no doubt, or no hope.
+    """
+    try:
+        async with _books(folder, network, passphrase, clock) as pump:
+            pump.give(TrustBackup(key))
+            return pump.engine.cfds[key].standing
+    except (CfdError, OSError, WalletError, StoreError) as error:
+        raise BackupRefused(str(error)) from error
+
+
+@asynccontextmanager
+async def _books(folder: Path, network: Network, passphrase: Secret, clock: Clock) -> AsyncIterator[Pump]:
+    """The stored engine, without anything of the world around it."""
+    keychain = SeedFile(folder / SEED_FILE).keychain(network, passphrase)
+    identity = (folder / IDENTITY).read_text()
+    with closing(SqlStore(sqlite_url(folder / EVENTS), identity)) as store:
         pump = Pump(Settings(network=network, keychain=keychain), store, clock)
         try:
-            pump.give(StoreRestored())
-            return tuple(cfd.id for cfd in pump.engine.cfds.values() if cfd.doubt)
+            yield pump
         finally:
             await pump.stop()
 

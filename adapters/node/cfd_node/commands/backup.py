@@ -6,13 +6,17 @@ from pathlib import Path
 
 import click
 
+from cfd_core.errors import CfdError
+from cfd_core.values import cfd_id
 from cfd_node.backup import BackupRefused, save
 from cfd_node.backup import restore as put_back
+from cfd_node.backup import trust as rely
 from cfd_node.backup.saving import CONFIG_NAME
 from cfd_node.backup.sealed import ENTROPY_BYTES
 from cfd_node.clock import ShiftableClock
 from cfd_node.commands.configured import config_options, new_config_options, passphrase
 from cfd_node.config import Config
+from cfd_node.folder import FolderRefused, own_folder
 
 
 @click.command("backup")
@@ -44,3 +48,22 @@ def restore(config: Config, config_path: Path | None, file: Path) -> None:  # no
     if doubted:
         click.echo(f"{len(doubted)} open CFDs may be behind: nothing of them is published before the counterparty has")
         click.echo("told where it stands. The old machine must never run again.")
+
+
+@click.command("trust")
+@config_options
+@click.argument("cfd")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def trust(config: Config, config_path: Path | None, cfd: str, yes: bool) -> None:  # noqa: ARG001
+    """Rely on a restored CFD whose counterparty is gone for good. Stop the node first.
+
+    Right only if the CFD was not rolled over since the backup: else closing it gives everything to the counterparty.
+    """
+    if not yes:
+        click.confirm("Are you sure that this CFD was not rolled over after the backup was made?", abort=True)
+    try:
+        with own_folder(config.folder):
+            asyncio.run(rely(config.folder, config.network, passphrase(config), cfd_id(cfd), ShiftableClock()))
+    except (BackupRefused, FolderRefused, CfdError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"CFD {cfd} is as good as any other again; start the node.")
