@@ -91,6 +91,18 @@ async def _feed_down(stage: Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _all_at_once(stage: Stage) -> AsyncIterator[None]:
+    wires = (stage.electrum, stage.oracle_wire, stage.peer)
+    stage.feed.broken = True
+    for wire in wires:
+        await wire.cut()
+    yield
+    for wire in wires:
+        await wire.mend()
+    stage.feed.broken = False
+
+
+@asynccontextmanager
 async def _disk_full(stage: Stage) -> AsyncIterator[None]:
     """Every write fails in the way in which SQLite says it: only where it fails is made up."""
     store: Any = stage.taker.node.store
@@ -172,6 +184,7 @@ FAULTS = {
         Fault("clock an hour ahead", _takers("clock"), _clock(3_600)),
         Fault("clock an hour behind", _takers("clock"), _clock(-3_600)),
         Fault("port taken", lambda stage: (stage.maker.node, "network"), _port_taken),
+        Fault("all but the disk killed at once", _takers("chain"), _all_at_once),
         Fault("DNS gone", _takers("chain"), _no_names),
     )
 }
