@@ -45,7 +45,7 @@ class ElectrumChain:
         network: Network | None = None,
         timeout: float = 30.0,
         ping_seconds: float = 4.0,
-        pong_seconds: float = 5.0,
+        pong_seconds: float | None = None,
         retry_seconds: float = 5.0,
         max_message: int = 20_000_000,
         cache_bytes: int = 32_000_000,
@@ -57,7 +57,8 @@ class ElectrumChain:
     ) -> None:
         """`timeout`: seconds for connecting and for each answer. `network`: refuse servers of another one.
 
-        A server that does not answer a ping for `pong_seconds` is given up: a frozen one shows within ten seconds.
+        A server that does not answer a ping for `pong_seconds` is given up. The default is 5, so that a frozen one
+        shows within ten seconds, and 25 through a proxy, where honest answers may take long.
 
         `others` take over in turn when a server fails; it stays with the one that works. `road` leads to all of them.
 
@@ -67,7 +68,7 @@ class ElectrumChain:
         self._turn = 0
         self._road, self._network = road or Road(), network
         self._timeout, self._max_message = timeout, max_message
-        self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds
+        self._ping_seconds, self._pong_seconds = ping_seconds, pong_seconds or (5.0 if self._road.straight else 25.0)
         self._backoff = backoff or Backoff()
         self._clock = clock
         self._transactions = Transactions(cache_bytes)

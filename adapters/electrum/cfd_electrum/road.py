@@ -24,6 +24,11 @@ class Road:
         self.pins = pins if pins is not None else Pins()
         self._open_socket = open_socket
 
+    @property
+    def straight(self) -> bool:
+        """No proxy is between: answers come quickly or not at all."""
+        return self._open_socket is None
+
     async def connect(self, server: ServerAddress, factory: Callable[[], Any]) -> tuple[Any, Any]:
         """As `loop.create_connection`: transport and protocol. `PinChanged`, or `OSError` with the reason."""
         gate = _Gate(server, self.pins, factory)
