@@ -184,13 +184,14 @@ def _check_limits(policy: Policy, cfd: Cfd, terms: m.Terms) -> None:
 
 def _check_calendar(turn: Turn, cfd: Cfd, terms: m.Terms) -> None:
     expiry = _time_of(cfd, terms.settlement)
-    if not cfd.expiry < expiry <= turn.now + turn.policy.max_term:
-        raise PeerViolation("the new expiry is not within a contract term from now")
-    allowed = {rollover_hours(cfd.expiry, expiry, Timestamp(turn.now + skew)) for skew in (-CLOCK_SKEW, 0, CLOCK_SKEW)}
+    skewed = tuple(Timestamp(turn.now + skew) for skew in (-CLOCK_SKEW, 0, CLOCK_SKEW))
+    # a whole term ahead and no less: after an expiry a day is charged, and nobody is to charge it hour after hour
+    if expiry <= cfd.expiry or expiry not in {now // HOUR * HOUR + CONTRACT_TERM for now in skewed}:
+        raise PeerViolation("the new expiry is not a contract term from now")
+    allowed = {rollover_hours(cfd.expiry, expiry, now) for now in skewed}
     if terms.hours not in allowed:
         raise PeerViolation(f"{terms.hours} h of funding where {min(allowed)} h are due")
-    calendars = (_liquidations(cfd, Timestamp(turn.now + skew), expiry) for skew in (-CLOCK_SKEW, 0, CLOCK_SKEW))
-    if terms.liquidations not in set(calendars):
+    if terms.liquidations not in {_liquidations(cfd, now, expiry) for now in skewed}:
         raise PeerViolation("the liquidation events are not each full hour until the new expiry")
 
 

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from cfd_core import effects as f
 from cfd_core.cfd import decide, react
 from cfd_core.cfd import events as e
-from cfd_core.values import Role
+from cfd_core.oracle import hourly_event_id
+from cfd_core.protocols.rollover import messages as r
+from cfd_core.values import HOUR, Role, Timestamp
 
 LIVES = 2
 """Of each strategy."""
@@ -48,6 +51,27 @@ def test_what_was_found_here_stays_found(
         ("CloseOverCommit", "honest settles", 1, "close"),
     ):
         assert stage.play(stories[story], liar, strategies[name], moment, "falls") == end
+
+
+@pytest.mark.parametrize("liar", list(Role))
+@pytest.mark.parametrize(("after", "taken"), [(60, False), (23 * HOUR + 60, True)])
+def test_nobody_is_charged_a_day_for_an_hour(
+    stage: Any, stories: dict[str, Any], liar: Role, after: int, taken: bool
+) -> None:
+    """After an expiry 24 h are charged: then the contract lasts 24 h more, and not until the next hour only."""
+    arena, _ = stage.begin(stories["open"], liar)
+    arena.later(arena.offer.expiry + 60 - arena.now)
+    terms = r.Terms(
+        settlement=hourly_event_id(Timestamp(arena.offer.expiry + HOUR + after - 60)),
+        liquidations=(),
+        funding_rate=arena.offer.funding_rate,
+        hours=24,
+    )
+    arena.talk(r.PROTOCOL, (r.Propose(arena.honest.cfd.id, arena.honest.held.live.draft.commit.txid, terms),))
+    before = len(arena.honest.done)
+    arena.run()
+    sent = [x.message for x in arena.honest.done[before:] if isinstance(x, f.SendMessage)]
+    assert [type(message) for message in sent[:1]] == [r.Accept if taken else r.Reject]
 
 
 @pytest.mark.parametrize("liar", list(Role))
