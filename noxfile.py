@@ -117,6 +117,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def endurance(session: nox.Session) -> None:
+    """Two makers and three takers for compressed hours, with random restarts of services: `-- --hours 200 --seed 1`."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "-m", "tests.endurance.campaign", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
     _prepare(session, "program", "tools")
