@@ -157,8 +157,10 @@ def live_out(world: World, price: int | None) -> None:
                 event = dlc.draft.revision.settlement
                 if price is not None and event not in world.oracle.said:
                     world.oracle.speak(event, price)
-            if any(doubt.chosen is None for doubt in cfd.equivocations) and price is not None:
-                node.command(c.ChooseOutcome(cfd.id, price))
+            for doubt in cfd.equivocations:
+                if doubt.chosen is None:  # both sides believe what was said first
+                    said = world.oracle.said.get(doubt.first.event_id, (doubt.first.outcome,))
+                    node.command(c.ChooseOutcome(cfd.id, said[0]))
             if number >= ENOUGH:  # whoever rolls over by itself would do so for ever
                 node.command(c.ForceClose(cfd.id))
         world.later(6 * HOUR)

@@ -82,8 +82,8 @@ def published(node: SimNode, cfd: Cfd) -> Settleable:
     return dlc
 
 
-def conserved(world: World) -> None:
-    """Every sat is in a wallet, was paid to miners, or lies in the anchor of a commit."""
+def conserved(world: World, *, locked: bool = False) -> None:
+    """Every sat is in a wallet, was paid to miners, or lies in the anchor of a commit; with `locked`, or in a CFD."""
     fees = anchors = funded = 0
     for tx in world.chain.transactions.values():
         fee = world.chain.fee(tx)
@@ -96,5 +96,5 @@ def conserved(world: World) -> None:
             anchors += sum(out.sats for out in unspent if all(out.script not in w.wallet.scripts for w in world.nodes))
     owned = sum(node.wallet.worth for node in world.nodes)
     commits = sum(240 for node in world.nodes for _ in node.engine.cfds)
-    require(anchors <= commits, f"{anchors} sats are locked for ever")
+    require(locked or anchors <= commits, f"{anchors} sats are locked for ever")
     require(owned + fees + anchors == funded, f"{owned} owned, {fees} fees, {anchors} in anchors: not {funded}")

@@ -264,7 +264,7 @@ class World:
         """Time passes from deadline to deadline, as it does for real shells."""
         end = self.now + seconds
         while self.now < end:
-            dues = [node.engine.deadline - node.now for node in self.nodes if node.engine.deadline is not None]
+            dues = [node.engine.deadline - node.now for node in self.nodes if node.engine.deadline and not node.dead]
             dues += [at - self.now for at, _ in self.network.late]
             self.later(min([end - self.now, *(max(due, 1) for due in dues)]))
 
