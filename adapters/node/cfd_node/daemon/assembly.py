@@ -9,7 +9,6 @@ from cfd_pricefeed import Feed
 from cfd_web.access import own_token
 from cfd_web.answers import SqlAnswers
 from cfd_web.app import Api, ApiSettings
-from cfd_web.pages import mount_pages
 from cfd_web.server import ApiServer
 
 from cfd_core.engine import Policy
@@ -68,7 +67,7 @@ def assemble(
     token = own_token(config.folder)
     answers = SqlAnswers(config.folder / ANSWERS_FILE)
     application = Api(desk, answers, ApiSettings(token=token))
-    mount_pages(application, token)
+    _mount_pages(application, token)
     server = ApiServer(application, *api)
 
     async def ours() -> None:
@@ -79,6 +78,12 @@ def assemble(
     return Daemon(
         node=node, maker=maker, taker=taker, desk=desk, feed=prices, api=application, service=service, token=token
     )
+
+
+def _mount_pages(application: Api, token: Secret) -> None:
+    from cfd_web.pages import mount_pages  # here, since no other command should wait for its half a second
+
+    mount_pages(application, token)
 
 
 def _judged_by_the_maker(policy: Policy) -> Policy:
