@@ -132,9 +132,11 @@ class _Loop:
         functions = _functions_of({module.file for module, _ in self.tasks})
         reach = Reach.of(session.items, set(functions))
         for index, (module, mutant) in enumerate(self.tasks):
-            order = reach.order(session.items, module.file, mutant.unit)
-            child = partial(_exchange_and_run, functions[module.file], module, mutant, order)
-            verdict = _judge(mutant, child, reach.seconds + SPARE_SECONDS)
+            verdict = None
+            if reach.calls(module.file, mutant.unit):
+                order = reach.order(session.items, module.file, mutant.unit)
+                child = partial(_exchange_and_run, functions[module.file], module, mutant, order)
+                verdict = _judge(mutant, child, reach.seconds + SPARE_SECONDS)
             if verdict is None:
                 os.write(self.tell, f"{index} ".encode())
             else:

@@ -40,6 +40,10 @@ class Reach:
         by_test = {test: (float(seconds), set(names)) for test, seconds, *names in lines}
         return cls(by_test, ceil(_children_seconds() - before))
 
+    def calls(self, file: str, unit: str) -> bool:
+        """Whether any test calls the function. One that only imports call is not heard of here."""
+        return any(f"{file}:{unit}" in names for _, names in self._by_test.values())
+
     def order(self, items: list[pytest.Item], file: str, unit: str) -> list[pytest.Item]:
         """The tests that call the function, the quickest first; then those that may see what it made for others.
 
