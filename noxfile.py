@@ -6,6 +6,7 @@ distribution's or this file's or the constraints' text changes. Only `core_alone
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -31,10 +32,11 @@ TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff
 TOOLS += ["schemathesis"]  # what the API's own description is held against
 TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
 TOOLS += ["psycopg[binary]"]  # the driver of `cfd-store[postgres]`
+TOOLS += ["playwright", "axe-playwright-python"]  # what walks through the pages
 ELECTRUM_SERVER = ["e-x==1.20.0"]
 
 NOT_AVAILABLE = 77
-"""Exit code of `regtest` and `postgres` when the servers that they need cannot be had here; not a failure of ours."""
+"""Exit code of `regtest`, `postgres` and `ui` when what they need cannot be had here; not a failure of ours."""
 
 
 @nox.session(venv_backend="none")
@@ -48,7 +50,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test that needs no outside node."""
     _prepare(session, "program", "tools")
-    _run(session, "pytest", "-n", "2", "-m", "not realnode and not postgres", *session.posargs)
+    _run(session, "pytest", "-n", "2", "-m", "not realnode and not postgres and not browser", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -86,6 +88,15 @@ def docs(session: nox.Session) -> None:
     """The documents' links resolve and their Python runs."""
     _prepare(session, "program", "tools")
     _run(session, "pytest", "-W", "error", "tests/docs", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def ui(session: nox.Session) -> None:
+    """Walk through the pages in Chromium, pictures of them in `ui-pictures/`; exit code 77 without a Chromium."""
+    if not (os.environ.get("CHROMIUM") or shutil.which("chromium")):
+        _give_up(session, "no Chromium here: install Debian's package chromium, or name one in $CHROMIUM")
+    _prepare(session, "program", "tools")
+    _run(session, "pytest", "-m", "browser", "tests/ui", *session.posargs)
 
 
 @nox.session(venv_backend="none")

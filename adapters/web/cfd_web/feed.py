@@ -41,9 +41,9 @@ class Feed:
         """Streams that are open now."""
 
     @property
-    def position(self) -> int:
-        """How many changes were told so far."""
-        return self._last
+    def position(self) -> tuple[str, int]:
+        """Another one after each change, and after a time in which changes may have been missed."""
+        return (self._epoch, self._last)
 
     def tell(self, change: m.Change) -> None:
         """Keep a change, and wake the readers."""
@@ -52,8 +52,11 @@ class Feed:
         self._wake()
 
     def close(self) -> None:
-        """End the streams that are open; new ones may come."""
+        """End the streams that are open; new ones may come. What changes until then is not heard of, so whoever read
+        before is told to begin anew.
+        """
         self._generation += 1
+        self._epoch = secrets.token_hex(4)
         self._wake()
 
     async def read(self, last_event_id: str, kinds: Collection[str]) -> AsyncGenerator[bytes, None]:

@@ -79,6 +79,18 @@ async def test_what_cannot_be_taken_up_is_said(last: str) -> None:
         assert names(await lines(stream, 1)) == ["tip"]
 
 
+async def test_what_changed_while_nobody_listened_is_not_passed_over() -> None:
+    feed = Feed()
+    feed.tell(tip(1))
+    async with aclosing(feed.read("", ())) as stream:
+        (ready,) = await lines(stream, 1)
+    before = feed.position
+    feed.close()
+    assert feed.position != before
+    async with aclosing(feed.read(ready["id"], ())) as stream:
+        assert names(await lines(stream, 1)) == ["reset"]
+
+
 async def test_a_slow_reader_costs_nothing_and_is_told() -> None:
     feed = Feed(kept=10)
     async with aclosing(feed.read("", ())) as stream:
@@ -124,13 +136,14 @@ async def test_a_client_follows_through_a_restart_of_the_server(api: Api, desk: 
             assert told.change == tip(1)
             await server.stop()
             assert [event async for event in stream] == []
-        api.open()
-        desk.tell(tip(2))
+        desk.tell(tip(2))  # heard by nobody
         again = await server.start()
         assert isinstance(again, Listening)
     later = AsyncClient(Access(again.url, Secret(token.encode())))
     async with later, aclosing(later.events({"tip"}, told.id)) as stream, asyncio.timeout(60):
-        assert (await anext(stream)).change == tip(2)
+        assert (await anext(stream)).change is None  # reset: read anew
+        desk.tell(tip(3))
+        assert (await anext(stream)).change == tip(3)
     await server.stop()
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 import structlog
 from fastapi import FastAPI
-from nicegui import core, ui
+from nicegui import Client, core, ui
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -17,6 +17,7 @@ from cfd_web.app import Api
 from cfd_web.client import AsyncClient
 from cfd_web.gate import SIGN_IN_PAGE
 from cfd_web.pages.health import health_page
+from cfd_web.pages.making import making_page
 from cfd_web.pages.place import STATE, Place
 from cfd_web.pages.positions import position_page, positions_page
 from cfd_web.pages.sign_in import SIGN_IN_HTML
@@ -74,6 +75,7 @@ class _Machinery:
             self._users -= 1
             if not self._users:
                 await self._stack.aclose()
+                _forget_visitors()
 
     async def _start(self) -> None:
         assert self.host is not None  # noqa: S101 - pages are mounted before they are served
@@ -81,6 +83,12 @@ class _Machinery:
             await self._stack.enter_async_context(self.host.router.lifespan_context(self.host))
         except Exception:
             log.exception("the pages cannot start")
+
+
+def _forget_visitors() -> None:
+    """Their pages' timers are dead. Whoever comes back with such a page gets it anew, by itself."""
+    for visitor in list(Client.instances.values()):
+        visitor.delete()
 
 
 _MACHINERY: Final = _Machinery()
@@ -91,6 +99,7 @@ def _register() -> None:
     ui.page("/positions")(positions_page)
     ui.page("/positions/{cfd_id}")(position_page)
     ui.page("/wallet")(wallet_page)
+    ui.page("/making")(making_page)
     ui.page("/health")(health_page)
 
 

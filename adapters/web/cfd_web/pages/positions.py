@@ -6,23 +6,38 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import Call, calls, new_key
-from cfd_web.pages.place import Place, frame, keep_fresh, place, quietly
+from cfd_web.pages.drawing import figures, link_column, payoff, problem, table, written
+from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
 from cfd_web.pages.wording import sats, usd, utc
 
-COLUMNS: Final = [
-    {"name": name, "label": label, "field": name, "align": align, "sortable": True}
-    for name, label, align in (
-        ("id", "CFD", "left"),
-        ("state", "State", "left"),
-        ("position", "Position", "left"),
-        ("quantity", "Quantity", "right"),
-        ("price", "Opened at", "right"),
-        ("margin", "Margin", "right"),
-        ("gain", "Gain", "right"),
-        ("liquidation", "Liquidation", "right"),
-        ("expiry", "Expiry", "left"),
-        ("warning", "", "left"),
-    )
+COLUMNS: Final = (
+    ("id", "CFD", "left"),
+    ("state", "State", "left"),
+    ("position", "Position", "left"),
+    ("quantity", "Quantity, USD", "right"),
+    ("price", "Opened at", "right"),
+    ("margin", "Margin", "right"),
+    ("gain", "Gain", "right"),
+    ("liquidation", "Liquidation", "right"),
+    ("expiry", "Expiry", "left"),
+    ("warning", "Needs you", "wrap"),
+)
+CSV_COLUMNS: Final = [
+    "id",
+    "role",
+    "peer",
+    "product",
+    "position",
+    "price",
+    "quantity",
+    "leverage",
+    "margin",
+    "state",
+    "opened_at",
+    "expiry",
+    "fees_owed",
+    "realised",
+    "over",
 ]
 VERBS: Final = {
     m.CfdAction.ACCEPT: "Accept",
@@ -38,15 +53,28 @@ async def positions_page() -> None:
     """All CFDs, newest first."""
     here = place()
     with frame(here):
-        table = ui.table(columns=COLUMNS, rows=[], row_key="key").classes("w-full")
-        table.on("rowClick", lambda event: ui.navigate.to(f"/positions/{event.args[1]['key']}"))
+        held = table(COLUMNS, "key", "No position yet: take an offer on the Trade page.")
+        link_column(held, "id", "/positions/")
+        held.on("rowClick", lambda event: ui.navigate.to(f"/positions/{event.args[1]['key']}"))
+        ui.button("Save as CSV", icon="download", on_click=lambda: _export(here)).props("outline no-caps")
 
     async def refresh() -> None:
         found = await quietly(here, calls.cfds())
         if not isinstance(found, str):
-            table.rows = [_row(row) for row in found.cfds]
+            held.rows = [_row(row) for row in found.cfds]
 
     keep_fresh(here, refresh)
+
+
+async def _export(here: Place) -> None:
+    """All CFDs, for a spreadsheet: whole sats, times as text in UTC."""
+    found = await ask(here, calls.cfds())
+    if found is not None:
+        rows = (
+            {**row.model_dump(mode="json"), "opened_at": utc(row.opened_at), "expiry": utc(row.expiry)}
+            for row in found.cfds
+        )
+        ui.download.content(written(CSV_COLUMNS, rows), "cfds.csv", "text/csv")
 
 
 def _row(row: m.CfdRow) -> dict[str, Any]:
@@ -86,37 +114,61 @@ async def position_page(cfd_id: str) -> None:
 def _detail(here: Place, found: m.CfdDetail) -> None:
     row = found.row
     ui.label(f"{row.position.value.capitalize()} {row.quantity:,} USD at {usd(row.price)}").classes("text-2xl")
-    ui.label(f"{row.state}: {row.meaning}").classes("text-lg")
+    ui.label(f"{row.state}: {row.meaning}").classes("text-lg").props('aria-live="polite"')
+    if row.next is not None:
+        when = utc(row.next.at) if row.next.at is not None else f"block {row.next.height:,}"
+        ui.label(f"By itself, at {when}: {row.next.what}")
     if row.warning:
-        ui.label(row.warning).classes("text-negative").props('role="alert"')
-    if found.progress is not None and found.progress.total:
-        ui.label(f"{found.progress.protocol}: {found.progress.step}")
-        ui.linear_progress(found.progress.done / found.progress.total, show_value=False)
+        problem(row.warning)
+    if found.progress is not None:
+        counted = f" ({found.progress.done:,} of {found.progress.total:,})" if found.progress.total else ""
+        ui.label(f"{found.progress.protocol}: {found.progress.step}{counted}")
+        if found.progress.total:
+            ui.linear_progress(found.progress.done / found.progress.total, show_value=False).props(
+                'aria-label="Progress"'
+            )
     with ui.row():
         for action in row.actions:
             if action in VERBS:
-                ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action))
-    with ui.grid(columns=2).classes("w-full max-w-xl"):
-        for name, value in _figures(row):
-            ui.label(name)
-            ui.label(value).classes("text-right font-medium")
+                ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
+                    "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
+                )
+    with ui.row().classes("w-full items-start max-md:flex-col gap-6"):
+        with ui.column().classes("grow"):
+            figures(_figures(row))
+        if found.payoff:
+            with ui.column().classes("grow min-w-[50%] max-md:w-full"):
+                ui.label("What you gain or lose, by the price at the end").classes("font-medium")
+                ui.echart(payoff(found.payoff, row.price), renderer="svg").classes("w-full h-64")
+    _life(found)
+
+
+def _life(found: m.CfdDetail) -> None:
+    """What happened, with the transactions."""
+    ui.label("Its life so far").classes("text-lg")
     with ui.timeline(side="right"):
         for moment in found.timeline:
-            ui.timeline_entry(moment.meaning, title=moment.title, subtitle=utc(moment.at))
+            with ui.timeline_entry(moment.meaning, title=moment.title, subtitle=utc(moment.at)):
+                if moment.txid is not None:
+                    ui.label(moment.txid).classes("font-mono text-xs break-all")
+    if found.transactions:
+        ui.label("Its transactions").classes("text-lg")
     for tx in found.transactions:
-        state = "not in a block" if tx.height is None else f"block {tx.height:,}"
+        state = "not in a block yet" if tx.height is None else f"block {tx.height:,}, {tx.confirmations:,} deep"
         ui.label(f"{tx.kind}: {tx.txid}, {state}").classes("font-mono text-xs break-all")
+    ui.label(f"Oracle event {found.event}").classes("text-xs break-all opacity-80")
 
 
 def _figures(row: m.CfdRow) -> list[tuple[str, str]]:
     gain = row.realised if row.over else row.unrealised
+    percent = "" if row.profit_percent is None else f" ({row.profit_percent:+.1f} %)"
     return [
         ("Margin", f"{sats(row.margin)} of {sats(row.pool)}"),
-        ("Gain", sats(gain, sign=True)),
+        ("Gain", sats(gain, sign=True) + percent),
         ("Liquidation price", usd(row.liquidation_price)),
         ("Expiry", utc(row.expiry)),
         ("Rolled over by itself", utc(row.rollover_at) if row.rollover_at is not None else "no"),
-        ("Fees so far, owed", sats(row.fees_owed, sign=True)),
+        ("Fees so far", sats(row.fees_owed, sign=True)),
         ("Worst case", sats(-row.worst_case)),
     ]
 
@@ -133,7 +185,7 @@ async def _act(here: Place, row: m.CfdRow, action: m.CfdAction) -> None:
         return
     key = new_key()
     with ui.dialog() as dialog, ui.card():
-        ui.label(VERBS[action]).classes("text-lg")
+        ui.label(f"{VERBS[action]}?").classes("text-lg")
         for sentence in sentences:
             ui.label(sentence)
         with ui.row():

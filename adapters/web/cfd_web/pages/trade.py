@@ -1,6 +1,5 @@
 """Offers of all makers, and the ticket to take one of them."""
 
-from decimal import Decimal
 from typing import Any, Final
 
 from nicegui import ui
@@ -8,23 +7,22 @@ from nicegui import ui
 from cfd_core.values import Position
 from cfd_web import models as m
 from cfd_web.client import calls, new_key
+from cfd_web.pages.drawing import figures, payoff, table
 from cfd_web.pages.place import Place, frame, keep_fresh, place, quietly
 from cfd_web.pages.wording import sats, usd, utc
 
-COLUMNS: Final = [
-    {"name": name, "label": label, "field": name, "align": align}
-    for name, label, align in (
-        ("maker", "Maker", "left"),
-        ("bid", "Bid (you sell)", "right"),
-        ("ask", "Ask (you buy)", "right"),
-        ("quantity", "Quantity", "right"),
-        ("leverages", "Leverage", "left"),
-        ("fee", "Opening fee", "right"),
-        ("funding", "Funding a day", "right"),
-        ("expiry", "Expiry", "left"),
-        ("obstacle", "", "left"),
-    )
-]
+CHOOSE: Final = "Choose an offer above."
+COLUMNS: Final = (
+    ("maker", "Maker", "left"),
+    ("bid", "Bid (you sell)", "right"),
+    ("ask", "Ask (you buy)", "right"),
+    ("quantity", "Quantity, USD", "right"),
+    ("leverages", "Leverage", "left"),
+    ("fee", "Opening fee", "right"),
+    ("funding", "Funding a day", "right"),
+    ("expiry", "Expiry", "left"),
+    ("obstacle", "Not now because", "wrap"),
+)
 
 
 async def trade_page() -> None:
@@ -32,10 +30,10 @@ async def trade_page() -> None:
     here = place()
     with frame(here):
         market = ui.label("").classes("text-xl").props('aria-live="polite"')
-        table = ui.table(columns=COLUMNS, rows=[], row_key="id", selection="single").classes("w-full")
+        offered = table(COLUMNS, "id", "No maker offers anything now.", selection="single")
         absent = ui.column()
         ticket = Ticket(here)
-    table.on_select(lambda event: ticket.choose(event.selection[0]["id"] if event.selection else ""))
+    offered.on_select(lambda event: ticket.choose(event.selection[0]["id"] if event.selection else ""))
 
     async def refresh() -> None:
         price = await quietly(here, calls.price())
@@ -44,13 +42,14 @@ async def trade_page() -> None:
         if isinstance(offers, str):
             return
         ticket.offers = {offer.id: offer for maker in offers.makers for offer in maker.offers}
-        table.rows = [_row(maker, offer) for maker in offers.makers for offer in maker.offers]
+        offered.rows = [_row(maker, offer) for maker in offers.makers for offer in maker.offers]
         absent.clear()
         with absent:
             for maker in offers.makers:
                 if not maker.connected:
                     ui.label(f"{maker.name or maker.peer} is not connected: {maker.reason}")
-        await ticket.preview()
+        await ticket.follow()
+        offered.selected = [row for row in offered.rows if row["id"] == ticket.chosen]
 
     keep_fresh(here, refresh)
 
@@ -80,16 +79,23 @@ class Ticket:
     def __init__(self, here: Place) -> None:
         self._here = here
         self.offers: dict[str, m.Offer] = {}
-        self._chosen = ""
+        self.chosen = ""
+        """The offer's id; empty: none."""
+        self._kind = ("", "")
+        """Maker and product of the chosen offer."""
         self._order: m.Order | None = None
+        self._found: m.OrderPreview | None = None
         with ui.card().classes("w-full"):
-            self._hint = ui.label("Choose an offer.")
+            self._hint = ui.label(CHOOSE).classes("text-lg").props('aria-live="polite"')
             with ui.row().classes("items-end"):
                 self._side = ui.toggle({"long": "Buy (long)", "short": "Sell (short)"}, value="long")
                 self._quantity = ui.number("Quantity, USD", min=1, precision=0)
                 self._leverage = ui.select([1], value=1, label="Leverage").classes("w-24")
-            self._figures = ui.grid(columns=2).classes("w-full max-w-xl")
-            self._chart = ui.echart(_chart((), None)).classes("w-full h-64")
+            with ui.row().classes("w-full items-start max-md:flex-col gap-6"):
+                self._figures = ui.column().classes("grow")
+                with ui.column().classes("grow min-w-[50%] max-md:w-full") as self._picture:
+                    ui.label("What you gain or lose, by the price at the end").classes("font-medium")
+                    self._chart = ui.echart(payoff((), None), renderer="svg").classes("w-full h-64")
             self._take = ui.button("Take the offer", on_click=self._confirm)
         for element in (self._side, self._quantity, self._leverage):
             element.on_value_change(self.preview)
@@ -97,18 +103,26 @@ class Ticket:
 
     async def choose(self, offer_id: str) -> None:
         """Take over an offer's limits."""
-        self._chosen = offer_id
+        self.chosen = offer_id
         offer = self.offers.get(offer_id)
         if offer is not None:
+            self._kind = (offer.maker, offer.product)
             self._quantity.value = offer.min_quantity
             self._leverage.set_options(list(offer.leverages), value=offer.leverages[0])
         await self.preview()
 
+    async def follow(self) -> None:
+        """The offers have changed: go on with what took the chosen one's place."""
+        if self.chosen and self.chosen not in self.offers:
+            heirs = [offer.id for offer in self.offers.values() if (offer.maker, offer.product) == self._kind]
+            self.chosen = heirs[0] if heirs else self.chosen
+        await self.preview()
+
     async def preview(self) -> None:
         """What the order would mean now; nothing is sent."""
-        offer, self._order = self.offers.get(self._chosen), None
+        offer, self._order = self.offers.get(self.chosen), None
         if offer is None:
-            return self._show("Choose an offer.", None)
+            return self._show(CHOOSE, None)
         if not self._quantity.value:
             return self._show("How much?", None)
         order = m.Order(
@@ -125,14 +139,14 @@ class Ticket:
         return self._show(found.obstacle or "This is what it would mean:", found)
 
     def _show(self, hint: str, found: m.OrderPreview | None) -> None:
-        self._hint.text, self._take.enabled = hint, self._order is not None
+        self._hint.text, self._take.enabled, self._found = hint, self._order is not None, found
         self._figures.clear()
         with self._figures:
-            for name, value in _figures(found):
-                ui.label(name)
-                ui.label(value).classes("text-right font-medium")
-        self._chart.options.update(_chart(found.payoff if found else (), found.price if found else None))
-        self._chart.update()
+            figures(_figures(found))
+        self._picture.visible = found is not None
+        if found is not None:
+            self._chart.options.update(payoff(found.payoff, found.price))
+            self._chart.update()
 
     async def _confirm(self) -> None:
         order, key = self._order, new_key()
@@ -140,6 +154,7 @@ class Ticket:
             return
         with ui.dialog() as dialog, ui.card():
             ui.label(f"Go {order.position.value} {order.quantity:,} USD with {order.leverage}x?").classes("text-lg")
+            figures(_figures(self._found))
             ui.label("The margin is locked once both have signed; until then either side can still step back.")
             with ui.row():
                 ui.button("Take it", on_click=lambda: dialog.submit("yes"))
@@ -159,24 +174,10 @@ def _figures(found: m.OrderPreview | None) -> list[tuple[str, str]]:
         ("Price", usd(found.price)),
         ("Your margin", sats(found.margin)),
         ("Opening fee", sats(found.opening_fee)),
-        ("Funding a day, paid", sats(found.funding_per_day, sign=True)),
+        ("Funding a day", sats(found.funding_per_day, sign=True)),
         ("Transaction fees, about", sats(found.chain_fee)),
         ("Liquidation price", usd(found.liquidation_price)),
         ("Expiry", utc(found.expiry)),
         ("Worst case", sats(-found.worst_case)),
+        ("In the wallet", sats(found.spendable)),
     ]
-
-
-def _chart(points: tuple[m.PayoffPoint, ...], price: Decimal | None) -> dict[str, Any]:
-    """Gain over price. ECharts takes floats; these are for the eye only."""
-    line = {"type": "line", "showSymbol": False, "data": [[float(point.price), point.gain] for point in points]}
-    if price is not None:
-        line["markLine"] = {"symbol": "none", "data": [{"xAxis": float(price)}]}
-    return {
-        "animation": False,
-        "tooltip": {"trigger": "axis"},
-        "xAxis": {"type": "value", "name": "USD", "scale": True},
-        "yAxis": {"type": "value", "name": "gain, sats"},
-        "grid": {"left": 90, "right": 40},
-        "series": [line],
-    }

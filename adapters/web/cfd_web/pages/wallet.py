@@ -2,58 +2,70 @@
 
 from typing import Any, Final
 
+import segno
 from nicegui import ui
 from pydantic import ValidationError
 
 from cfd_web import models as m
 from cfd_web.client import calls, new_key
+from cfd_web.pages.backup import check_backup
+from cfd_web.pages.drawing import figures, table, written
 from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
 from cfd_web.pages.wording import sats, utc
 
-COLUMNS: Final = [
-    {"name": name, "label": label, "field": name, "align": align}
-    for name, label, align in (
-        ("when", "When", "left"),
-        ("what", "What", "left"),
-        ("net", "Amount", "right"),
-        ("fee", "Fee", "right"),
-        ("height", "Block", "right"),
-        ("txid", "Transaction", "left"),
-    )
-]
+COLUMNS: Final = (
+    ("when", "When", "left"),
+    ("what", "What", "left"),
+    ("net", "Amount", "right"),
+    ("fee", "Fee", "right"),
+    ("height", "Block", "right"),
+    ("txid", "Transaction", "left"),
+)
+CSV_COLUMNS: Final = ("at", "label", "net", "fee", "height", "txid", "cfd")
+ALL: Final = 1_000
+"""Entries that an export asks for; the API gives no more at once."""
 
 
 async def wallet_page() -> None:
     """Balance, deposit, send, history."""
     here = place()
     with frame(here):
-        figures = ui.grid(columns=2).classes("w-full max-w-xl")
-        with ui.row().classes("items-center"):
-            fresh = ui.button("New address")
-            address = ui.label("").classes("font-mono break-all")
-        fresh.on_click(lambda: _deposit(here, address))
+        balance = ui.column().classes("w-full")
+        with ui.card().classes("w-full"):
+            ui.label("Receive").classes("text-lg")
+            shown = ui.column()
+            ui.button("New address").on_click(lambda: _deposit(here, shown))
         _send_form(here)
-        table = ui.table(columns=COLUMNS, rows=[], row_key="txid").classes("w-full")
+        history = table(COLUMNS, "txid", "No transactions yet.")
+        with ui.row():
+            ui.button("Save as CSV", icon="download", on_click=lambda: _export(here)).props("outline no-caps")
+            ui.button("Check the backup words", on_click=lambda: check_backup(here)).props("outline no-caps")
 
     async def refresh() -> None:
         wallet = await quietly(here, calls.wallet())
-        figures.clear()
-        with figures:
-            for name, value in [("Wallet", wallet)] if isinstance(wallet, str) else _figures(wallet):
-                ui.label(name)
-                ui.label(value).classes("text-right font-medium")
-        history = await quietly(here, calls.history())
-        if not isinstance(history, str):
-            table.rows = [_row(entry) for entry in history.entries]
+        balance.clear()
+        with balance:
+            figures([("Wallet", wallet)] if isinstance(wallet, str) else _figures(wallet))
+        found = await quietly(here, calls.history())
+        if not isinstance(found, str):
+            history.rows = [_row(entry) for entry in found.entries]
 
     keep_fresh(here, refresh)
+
+
+async def _export(here: Place) -> None:
+    """The newest transactions, for a spreadsheet: whole sats, times as text in UTC."""
+    found = await ask(here, calls.history(limit=ALL))
+    if found is not None:
+        rows = ({**entry.model_dump(mode="json"), "at": utc(entry.at)} for entry in found.entries)
+        ui.download.content(written(CSV_COLUMNS, rows), "wallet.csv", "text/csv")
 
 
 def _figures(wallet: m.Wallet) -> list[tuple[str, str]]:
     old = " (the last sync failed)" if wallet.stale else ""
     return [
         ("Spendable", sats(wallet.spendable)),
-        ("Set aside for contracts under way", sats(wallet.reserved)),
+        ("Set aside", sats(wallet.reserved)),
         ("On its way in", sats(wallet.pending)),
         ("Locked in contracts", sats(wallet.locked)),
         ("As of", utc(wallet.synced_at) + old),
@@ -71,10 +83,16 @@ def _row(entry: m.HistoryEntry) -> dict[str, Any]:
     }
 
 
-async def _deposit(here: Place, label: ui.label) -> None:
+async def _deposit(here: Place, shown: ui.column) -> None:
+    """A fresh address, as text and as a picture for a phone's camera."""
     found = await ask(here, calls.new_address())
-    if found is not None:
-        label.text = found.address
+    if found is None:
+        return
+    shown.clear()
+    with shown:
+        ui.label(found.address).classes("font-mono break-all")
+        picture = segno.make_qr(found.uri, error="m").svg_inline(scale=4, border=4, light="white")
+        ui.html(picture, sanitize=False).props('role="img" aria-label="QR code of the address"')
 
 
 def _send_form(here: Place) -> None:
@@ -84,7 +102,9 @@ def _send_form(here: Place) -> None:
             address = ui.input("Address").classes("grow")
             amount = ui.number("Sats", min=1, precision=0)
             everything = ui.checkbox("Everything")
-            rate = ui.number("sat/vB (empty: normal)", min=1, precision=0)
+            rate = ui.number("Fee rate, sat/vB", min=1, precision=0, placeholder="normal").props(
+                'hint="Empty: as usual"'
+            )
         amount.bind_enabled_from(everything, "value", backward=lambda drain: not drain)
 
         async def preview() -> None:

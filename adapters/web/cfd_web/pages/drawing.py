@@ -1,0 +1,147 @@
+"""What several pages show alike: figures with their words explained, the payoff curve, tables, and the common style."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from nicegui import ui
+
+from cfd_web import models as m
+
+TERMS: Final = {
+    "Margin": "What you lock; more than this you cannot lose.",
+    "Your margin": "What you lock; more than this you cannot lose.",
+    "Opening fee": "What the taker pays the maker for opening, whatever the quantity. It moves the payoff, not coins.",
+    "Funding a day": "What the two sides pay each other for each day that the position is open. Plus: you pay.",
+    "Transaction fees, about": "Your share of the bitcoin fees of opening and of ending the contract.",
+    "Liquidation price": "At this price your margin is used up, and the position ends.",
+    "Liquidation": "At this price your margin is used up, and the position ends.",
+    "Expiry": "The oracle signs the price of this moment, and the position is paid out at it.",
+    "Worst case": "The most that can still be lost, whatever anybody does.",
+    "Rolled over by itself": "When the node moves the expiry forward, without a transaction.",
+    "Fees so far": "Opening fee and funding until now. Plus: you owe them; they are part of the payoff.",
+    "Gain": "While it is open: what settling at the present price would bring.",
+    "Leverage": "How many times its margin a position is worth.",
+    "Set aside": "For contracts that are being set up.",
+    "Locked in contracts": "Your margins in open positions.",
+    "Net position": "Contracts long less contracts short; one contract is one USD.",
+    "Funding owed": "Fees that you owe all counterparties together. Minus: they owe you.",
+    "Oracle event": "What the oracle has promised to sign a price for.",
+}
+"""Words that not everybody knows; the glossary in the documents says more."""
+
+CSS: Final = """
+.nicegui-echart svg text { fill: currentColor !important; stroke: none !important }
+.explained { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help }
+.q-table td, .q-table th { font-variant-numeric: tabular-nums }
+.q-table td.wraps { white-space: normal; min-width: 12rem }
+.q-table__grid-item-row { display: flex; justify-content: space-between; gap: 1rem }
+.q-table__grid-item-value { text-align: right }
+a.here { text-decoration: underline !important; text-underline-offset: 6px; text-decoration-thickness: 2px }
+a:focus-visible, button:focus-visible, [tabindex]:focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px }
+:root { --link: #1f4e79; --bad: #b00020; --good: #146c2e }
+.body--dark { --link: #8cc4f5; --bad: #ff8a80; --good: #7bd88f }
+.q-page a, .plain-link { color: var(--link) }
+.body--dark .q-btn--outline { --q-primary: #8cc4f5; --q-negative: #ff8a80 }
+.bad { color: var(--bad) }
+.good { color: var(--good) }
+"""
+
+
+FAINT: Final = {"lineStyle": {"color": "#88888855"}}
+
+
+def word(name: str, classes: str = "") -> None:
+    """A name, with its explanation where there is one."""
+    label = ui.label(name).classes(classes)
+    if name in TERMS:
+        label.classes("explained w-fit").props(f'tabindex=0 aria-description="{TERMS[name]}"')
+        with label:
+            ui.tooltip(TERMS[name]).classes("text-sm max-w-xs")
+
+
+def figures(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one below the other."""
+    with ui.grid(columns="auto auto").classes("w-full max-w-xl gap-x-6 gap-y-1"):
+        for name, value in pairs:
+            word(name)
+            ui.label(value).classes("text-right font-medium tabular-nums")
+
+
+def table(columns: Iterable[tuple[str, str, str]], key: str, nothing: str, **how: Any) -> ui.table:
+    """`columns` are name, title and side (`left`, `right` or `wrap`). On a phone each row becomes a card of its own."""
+    described = [
+        {
+            "name": name,
+            "label": title,
+            "field": name,
+            "align": "left" if side == "wrap" else side,
+            "classes": "wraps" if side == "wrap" else "",
+        }
+        for name, title, side in columns
+    ]
+    made = ui.table(columns=described, rows=[], row_key=key, **how).classes("w-full")
+    for slot, label in (("header", "Choose all"), ("body", "Choose this row")):
+        made.add_slot(f"{slot}-selection", f'<q-checkbox v-model="props.selected" aria-label="{label}" />')
+    made.add_slot("no-data", f"<span>{nothing}</span>")
+    return made.props(':grid="Quasar.Screen.lt.md" hide-selected-banner')
+
+
+def link_column(made: ui.table, column: str, path: str) -> None:
+    """Make a column lead to `path` followed by the row's key, so that the keyboard reaches it."""
+    link = f"""<a class="plain-link" :href="'{path}' + props.row.key">{{{{ props.value }}}}</a>"""
+    made.add_slot(f"body-cell-{column}", f'<q-td :props="props">{link}</q-td>')
+
+
+def payoff(points: Iterable[m.PayoffPoint], price: Decimal | None) -> dict[str, Any]:
+    """Gain over price. ECharts takes floats; these are for the eye only."""
+    line: dict[str, Any] = {
+        "type": "line",
+        "showSymbol": False,
+        "areaStyle": {"opacity": 0.15},
+        "data": [[float(point.price), point.gain] for point in points],
+    }
+    if price is not None:
+        line["markLine"] = {
+            "symbol": "none",
+            "silent": True,
+            "label": {"formatter": "price"},
+            "data": [{"xAxis": float(price)}],
+        }
+    return {
+        "animation": False,
+        "aria": {"enabled": True, "label": {"description": "Gain in sats at each price when the position ends."}},
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {
+            "type": "value",
+            "name": "USD",
+            "min": "dataMin",
+            "max": "dataMax",
+            "axisLabel": {"hideOverlap": True},
+            "splitLine": FAINT,
+        },
+        "yAxis": {"type": "value", "name": "gain, sats", "splitLine": FAINT},
+        "grid": {"left": 16, "right": 48, "top": 40, "bottom": 8, "containLabel": True},
+        "series": [line],
+    }
+
+
+def written(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows as CSV, after a line of names. A text that a spreadsheet would take for a formula gets a quote before it."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\r\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _harmless(row.get(name)) for name in names})
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+def problem(text: str) -> None:
+    """What needs a person, or did not work."""
+    ui.label(text).classes("bad font-medium").props('role="alert"')

@@ -1,0 +1,60 @@
+"""The form to publish an offer by hand. Bots use the API."""
+
+from decimal import Decimal
+
+from nicegui import ui
+from pydantic import ValidationError
+
+from cfd_web import models as m
+from cfd_web.client import calls, new_key
+from cfd_web.pages.drawing import TERMS
+from cfd_web.pages.place import Place, quietly
+
+LEVERAGES = (1, 2, 3, 5, 10)
+
+
+async def offer_form(here: Place) -> None:
+    """Ask for the terms, and publish them."""
+    key = new_key()
+    with ui.dialog() as dialog, ui.card():
+        ui.label("Publish an offer").classes("text-lg")
+        ui.label("It can be taken for ten minutes, and takes the place of your other offers.")
+        with ui.grid(columns=2):
+            bid = ui.input("Bid, USD", placeholder="empty: none")
+            asked = ui.input("Ask, USD", placeholder="empty: none")
+            least = ui.number("From, USD", value=100, min=1, precision=0)
+            most = ui.number("To, USD", value=10_000, min=1, precision=0)
+            leverages = ui.select(list(LEVERAGES), value=[1, 2], multiple=True, label="Leverages for takers")
+            own = ui.select(list(LEVERAGES), value=1, label="Your leverage")
+            fee = ui.number("Opening fee, sats", value=0, min=0, precision=0).tooltip(TERMS["Opening fee"])
+            funding = ui.input("Funding a day, %", value="0.01").tooltip("Plus: whoever is long pays whoever is short.")
+        wrong = ui.label("").classes("bad").props('role="alert"')
+
+        async def publish() -> None:
+            try:
+                wish = m.NewOffer(
+                    bid=Decimal(bid.value) if bid.value else None,
+                    ask=Decimal(asked.value) if asked.value else None,
+                    min_quantity=int(least.value or 0),
+                    max_quantity=int(most.value or 0),
+                    leverages=tuple(leverages.value),
+                    maker_leverage=own.value,
+                    opening_fee=int(fee.value or 0),
+                    funding_rate=Decimal(funding.value) / 100,
+                )
+            except ValidationError as error:
+                wrong.text = error.errors()[0]["msg"].removeprefix("Value error, ")
+                return
+            except ArithmeticError:
+                wrong.text = "a price or a rate is not a number"
+                return
+            done = await quietly(here, calls.publish(wish), key=key)
+            if isinstance(done, str):
+                wrong.text = done
+            else:
+                dialog.close()
+
+        with ui.row():
+            ui.button("Publish", on_click=publish)
+            ui.button("No", on_click=dialog.close).props("outline")
+    dialog.open()
