@@ -11,7 +11,18 @@ from cfd_core.cfd.revisions import draft_of, numbers
 from cfd_core.contract.close import build_close
 from cfd_core.contract.draft import Draft
 from cfd_core.inputs import OutpointReport, Spend
-from cfd_core.values import Role, Sats, price
+from cfd_core.values import OutPoint, Role, Sats, price
+
+
+def observed(cfd: Cfd) -> frozenset[OutPoint]:
+    """The outpoints that a report may be about for it to tell this CFD anything: what `observe` looks at."""
+    held = cfd.held
+    if held is None or cfd.ended:
+        return frozenset()
+    live = held.live.draft
+    inputs = (coin.outpoint for coin in live.maker.funder.inputs + live.taker.funder.inputs)
+    draft = draft_of(held, cfd.phase.commit.number) if isinstance(cfd.phase, p.COMMITTED) else None
+    return frozenset((live.lock_outpoint, *inputs, *(() if draft is None else (draft.commit_outpoint,))))
 
 
 def observe(cfd: Cfd, report: OutpointReport, tip: int) -> tuple[e.CfdEvent, ...]:

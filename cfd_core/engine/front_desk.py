@@ -5,7 +5,7 @@ effects to run. The shell stores the events first, then takes the next engine, t
 fails it keeps the old engine and nothing has happened.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from attrs import evolve, field, frozen
@@ -20,8 +20,9 @@ from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
-from cfd_core.engine import life, opening, punctual, reception, restoring, resuming, rolling, runs, settling
+from cfd_core.engine import life, opening, reception, restoring, resuming, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
+from cfd_core.engine.indexing import indexed
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.turn import OracleEvent, State, Turn, fold_node, named
 from cfd_core.oracle import Announcement
@@ -68,7 +69,7 @@ class Engine(State):
             voices={event: oracle for oracle, event in announcements},
             kept=frozenset(kept),
             node_version=node_version,
-        )
+        )._indexed(cfds)
 
     def handle(self, happened: i.Input | c.Command, now: Timestamp) -> Step:
         """What follows from one thing that happened.
@@ -79,7 +80,8 @@ class Engine(State):
         """
         turn = Turn(self, now)
         dispatch(turn, happened)
-        return Step(evolve(self, **turn.changes()), tuple(turn.events), tuple(turn.effects))
+        engine = evolve(self, **turn.changes())._indexed(turn.changed | self.index.due(now))
+        return Step(engine, tuple(turn.events), tuple(turn.effects))
 
     def resume(self, now: Timestamp) -> tuple[f.Effect, ...]:
         """Everything still owed to the world: run it at start-up and after any shell was restarted."""
@@ -96,13 +98,14 @@ class Engine(State):
         times = [run.deadline for run in self.runs.values()]
         soon = Timestamp(self.clock + 1)
         times += [max(resuming.next_ask(peer, tries, policy), soon) for peer, tries in self.resume_tries.items()]
-        busy = {run.cfd_id for run in self.runs.values() if run.state is not None}
-        for key, cfd in self.cfds.items():
-            if not cfd.ended:
-                times += life.deadlines(cfd, policy, self.clock)
-                rollover = punctual.next_try(cfd, policy, self.rollover_tries.get(key))
-                times += [max(rollover, soon)] if rollover is not None and key not in busy else []
+        times += self.index.first(run.cfd_id for run in self.runs.values() if run.state is not None and run.cfd_id)
         return min(times, default=None)
+
+    def _indexed(self, changed: Collection[CfdId]) -> "Engine":
+        if not changed:
+            return self
+        index = indexed(self.index, changed, self.cfds, self.settings.policy, self.rollover_tries, self.clock)
+        return evolve(self, index=index)
 
 
 def dispatch(turn: Turn, happened: i.Input | c.Command) -> None:

@@ -51,10 +51,10 @@ def force_close(turn: Turn, key: CfdId) -> None:
 
 
 def outpoint(turn: Turn, report: i.OutpointReport) -> None:
-    for cfd in list(turn.cfds.values()):
+    for key in sorted(turn.index.watching.get(report.outpoint, ())):
         # one report may tell of several steps: what an event makes visible is looked at again
-        while events := decide.observe(turn.cfds[cfd.id], report, turn.tip):
-            turn.record(cfd.id, events[0])
+        while events := decide.observe(turn.cfds[key], report, turn.tip):
+            turn.record(key, events[0])
 
 
 def tip_changed(turn: Turn, height: int) -> None:

@@ -16,6 +16,7 @@ from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
 from cfd_core.cfd.react import Circumstances, react
 from cfd_core.crypto.keys import CfdKeys
+from cfd_core.engine.index import Index
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.tries import Tries
 from cfd_core.errors import RuleViolation
@@ -73,6 +74,8 @@ class State:
     """Rollovers that we proposed."""
     resume_tries: Mapping[PeerId, Tries] = field(factory=dict)
     """Peers that may owe us a message of a rollover."""
+    index: Index = field(factory=Index, eq=False, repr=False)
+    """Follows from the CFDs, the tries and the clock."""
     runs_begun: int = 0
     """In this process, by us."""
     tip: int = 0
@@ -111,6 +114,7 @@ class Turn:
         self.runs = dict(state.runs)
         self.rollover_tries = dict(state.rollover_tries)
         self.resume_tries = dict(state.resume_tries)
+        self.index, self._tries_before = state.index, state.rollover_tries
         self.runs_begun = state.runs_begun
         self.tip = state.tip
         self.clock = now
@@ -122,6 +126,12 @@ class Turn:
         names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "voices", "runs")
         rest = ("rollover_tries", "resume_tries", "runs_begun", "tip", "clock")
         return {name: getattr(self, name) for name in (*names, *rest)}
+
+    @property
+    def changed(self) -> set[CfdId]:
+        """The CFDs that are not as before this turn, or were tried in vain in it."""
+        tried = {key for key, tries in self.rollover_tries.items() if self._tries_before.get(key) is not tries}
+        return tried | {CfdId(recorded.stream) for recorded in self.events if recorded.stream in self.cfds}
 
     # --- recording -----------------------------------------------------------------------------------------------
 

@@ -21,13 +21,17 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"not a whole number: {text:.20}")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_no_number, parse_constant=_no_number)
+"""Made once: making one costs as much as reading a small object."""
+
+
 def read_object(raw: bytes | str, what: str, limit: int) -> dict[str, Any]:
     """Decode one JSON object of at most `limit` bytes (or characters); `DecodeError` for anything else."""
     if len(raw) > limit:
         raise DecodeError(f"{what} is too long: {len(raw):,} of at most {limit:,} bytes")
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_float=_no_number, parse_constant=_no_number)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"{what} is not strict JSON: {error!s:.100}") from error
     if not isinstance(value, dict):

@@ -1,0 +1,42 @@
+"""Keeping the index: worked out again only for CFDs that changed, or whose time has come."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from cfd_core.cfd.aggregate import Cfd
+from cfd_core.cfd.observe import observed
+from cfd_core.engine import life, punctual
+from cfd_core.engine.index import Index
+from cfd_core.engine.settings import Policy
+from cfd_core.engine.tries import Tries
+from cfd_core.values import CfdId, Timestamp
+
+_NOBODY: Final = frozenset[CfdId]()
+
+
+def indexed(
+    index: Index,
+    changed: Iterable[CfdId],
+    cfds: Mapping[CfdId, Cfd],
+    policy: Policy,
+    tries: Mapping[CfdId, Tries],
+    clock: Timestamp,
+) -> Index:
+    """The index with these CFDs looked at anew; `clock` is the time of the last turn, `tries` our rollovers."""
+    wakes, rollovers, watching = dict(index.wakes), dict(index.rollovers), dict(index.watching)
+    for key in changed:
+        cfd = cfds[key]
+        wakes.pop(key, None)
+        rollovers.pop(key, None)
+        if cfd.ended:
+            continue
+        times = life.deadlines(cfd, policy, clock)
+        if times:
+            wakes[key] = min(times)
+        rollover = punctual.next_try(cfd, policy, tries.get(key))
+        if rollover is not None:
+            rollovers[key] = max(rollover, Timestamp(clock + 1))
+        for outpoint in observed(cfd):
+            if key not in watching.get(outpoint, _NOBODY):
+                watching[outpoint] = watching.get(outpoint, _NOBODY) | {key}
+    return Index(wakes, rollovers, watching)
