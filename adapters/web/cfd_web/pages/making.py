@@ -107,7 +107,7 @@ def _asked(request: m.Request) -> str:
 async def _answer(here: Place, request: m.Request, *, yes: bool) -> None:
     call = calls.accept(request.cfd) if yes else calls.reject(request.cfd, "rejected by the user")
     key = new_key()
-    with ui.dialog() as dialog, ui.card():
+    with ui.context.client.content, ui.dialog() as dialog, ui.card():  # not among what is drawn anew
         ui.label("Accept this?" if yes else "Reject this?").classes("text-lg")
         ui.label(_asked(request))
         with ui.row():

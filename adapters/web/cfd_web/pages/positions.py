@@ -97,21 +97,29 @@ async def position_page(cfd_id: str) -> None:
     """One CFD."""
     here = place()
     with frame(here):
+        buttons = ui.row()
         body = ui.column().classes("w-full")
+    offered: tuple[m.CfdAction, ...] = ()
 
     async def refresh() -> None:
+        nonlocal offered
         found = await quietly(here, calls.cfd(cfd_id))
+        if not isinstance(found, str) and found.row.actions != offered:  # whoever is about to press one keeps it
+            offered = found.row.actions
+            buttons.clear()
+            with buttons:
+                _buttons(here, found.row)
         body.clear()
         with body:
             if isinstance(found, str):
                 ui.label(found)
             else:
-                _detail(here, found)
+                _detail(found)
 
     keep_fresh(here, refresh)
 
 
-def _detail(here: Place, found: m.CfdDetail) -> None:
+def _detail(found: m.CfdDetail) -> None:
     row = found.row
     ui.label(f"{row.position.value.capitalize()} {row.quantity:,} USD at {usd(row.price)}").classes("text-2xl")
     ui.label(f"{row.state}: {row.meaning}").classes("text-lg").props('aria-live="polite"')
@@ -127,12 +135,6 @@ def _detail(here: Place, found: m.CfdDetail) -> None:
             ui.linear_progress(found.progress.done / found.progress.total, show_value=False).props(
                 'aria-label="Progress"'
             )
-    with ui.row():
-        for action in row.actions:
-            if action in VERBS:
-                ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
-                    "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
-                )
     with ui.row().classes("w-full items-start max-md:flex-col gap-6"):
         with ui.column().classes("grow"):
             figures(_figures(row))
@@ -141,6 +143,14 @@ def _detail(here: Place, found: m.CfdDetail) -> None:
                 ui.label("What you gain or lose, by the price at the end").classes("font-medium")
                 ui.echart(payoff(found.payoff, row.price), renderer="svg").classes("w-full h-64")
     _life(found)
+
+
+def _buttons(here: Place, row: m.CfdRow) -> None:
+    for action in row.actions:
+        if action in VERBS:
+            ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
+                "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
+            )
 
 
 def _life(found: m.CfdDetail) -> None:
@@ -184,7 +194,7 @@ async def _act(here: Place, row: m.CfdRow, action: m.CfdAction) -> None:
         ui.notify(obstacle, type="negative")
         return
     key = new_key()
-    with ui.dialog() as dialog, ui.card():
+    with ui.context.client.content, ui.dialog() as dialog, ui.card():  # not among what is drawn anew
         ui.label(f"{VERBS[action]}?").classes("text-lg")
         for sentence in sentences:
             ui.label(sentence)
