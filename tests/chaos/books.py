@@ -27,6 +27,7 @@ class Books:
 async def audit(electrum: tuple[str, int], deposits: list[OutPoint]) -> Books:
     """Follow the deposits through every transaction that spent them, to the outputs that are unspent now."""
     async with aiorpcx.connect_rs(*electrum) as server:
+        await server.send_request("server.version", ["cfd-chaos", "1.4"])
         walk = _Walk(server)
         deposited = sum([(await walk.output(at)).sats for at in deposits])
         for at in deposits:

@@ -94,6 +94,7 @@ async def _vout(stage: Stage, txid: Txid, script: bytes) -> int:
     import aiorpcx
 
     async with aiorpcx.connect_rs(*stage.control.electrum) as server:
+        await server.send_request("server.version", ["cfd-chaos", "1.4"])
         raw = await server.send_request("blockchain.transaction.get", [txid])
     outputs = Transaction.parse(bytes.fromhex(raw)).outputs
     return next(vout for vout, out in enumerate(outputs) if out.script == script)

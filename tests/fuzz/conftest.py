@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cfd_core import testing
 
 if settings.get_current_profile_name() == "default":
-    settings.register_profile("steady", deadline=None)
+    settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("steady")
 
 

@@ -19,6 +19,7 @@ from cfd_core.effects import Effect
 from cfd_core.engine import NODE_STREAM, Engine, Settings, Step
 from cfd_core.inputs import Input, NodeStarted, TimerFired
 from cfd_core.serial.stored import read_events, to_revision, to_stored
+from cfd_core.values import Timestamp
 from cfd_node.clock import Clock
 
 log = structlog.get_logger()
@@ -40,6 +41,8 @@ class Pump:
         self._subscribers: list[Subscriber] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Task[None] | None = None
+        self._armed = Timestamp(0)
+        """When the timer fires."""
         self._recovery: asyncio.Task[None] | None = None
         self._stopped = False
         self._changed = asyncio.Event()
@@ -164,10 +167,13 @@ class Pump:
 
     def _arm_timer(self) -> None:
         if self._timer is not None and not self._timer.done() and self._timer is not asyncio.current_task():
+            if self._armed <= self._clock.now():
+                return  # it is about to fire, and `deadline` names only what comes later: what it is for would be lost
             self._timer.cancel()
         self._timer = None
         deadline = self.engine.deadline
         if deadline is not None and not self._stopped:
+            self._armed = deadline
             self._timer = asyncio.create_task(self._fire_at(deadline), name="engine timer")
 
     async def _fire_at(self, deadline: float) -> None:

@@ -168,6 +168,26 @@ async def test_the_timer_survives_a_store_that_fails(
     assert bench.pump.engine.deadline is None
 
 
+async def test_a_turn_that_overtakes_the_timer_does_not_put_it_off(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(bench)
+    fired = asyncio.Event()
+    give = bench.pump.give
+
+    def heard(happened: Any) -> Any:
+        if isinstance(happened, TimerFired):
+            fired.set()
+        return give(happened)
+
+    monkeypatch.setattr(bench.pump, "give", heard)
+    monkeypatch.setattr(type(bench.pump.engine), "deadline", None)  # it names only what comes later
+    bench.clock.turn_to(Timestamp(bench.clock.now() + HOUR))
+    bench.pump.give(LearnOffers(MAKER, ()))  # the timer's task has had no time to wake up
+    async with asyncio.timeout(20):
+        await fired.wait()
+
+
 async def test_after_a_stop_nothing_begins_any_more(bench: Bench) -> None:
     await bench.pump.stop()
     take(bench)
