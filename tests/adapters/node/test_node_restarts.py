@@ -94,7 +94,7 @@ def change(folder: Path, statement: str) -> None:
 
 
 async def refused(world: Any, config: Any, service: str, text: str) -> None:
-    """The service does not come up, says why, leaves every file as it was, and the node lives."""
+    """The service does not come up, says why, leaves the other files than the wallet.s as they were, and the node lives."""
     before = contents(config.folder)
     node = await world.start(config)
     assert node.health()[service].level is Level.FAILED
@@ -107,7 +107,9 @@ async def refused(world: Any, config: Any, service: str, text: str) -> None:
         node.command(ForceClose(CFD))
     await world.stop(node)
     after = contents(config.folder)
-    assert {name: after.get(name) for name in before} == before  # SQLite leaves an empty log beside what it has read
+    # SQLite leaves an empty log beside what it has read; the wallet is another service and goes on with its work
+    kept = {name: content for name, content in before.items() if not name.startswith("wallet")}
+    assert {name: after.get(name) for name in kept} == kept
 
 
 async def test_a_damaged_store(world: Any) -> None:
