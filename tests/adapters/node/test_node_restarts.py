@@ -94,7 +94,7 @@ def change(folder: Path, statement: str) -> None:
 
 
 async def refused(world: Any, config: Any, service: str, text: str) -> None:
-    """The service does not come up, says why, leaves the other files than the wallet.s as they were, and the node lives."""
+    """The service does not come up, says why, leaves all files but the wallet's as they were, and the node lives."""
     before = contents(config.folder)
     node = await world.start(config)
     assert node.health()[service].level is Level.FAILED
