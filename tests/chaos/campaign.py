@@ -20,13 +20,12 @@ from cfd_network import Address
 from cfd_oracle import OracleServer
 from cfd_regtest import BitcoindControl, ChainControl, EmbeddedControl
 
-from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.oracle import OracleSecrets
-from cfd_core.values import OutPoint, Secret, Txid
-from tests.chaos.books import audit
+from cfd_core.values import OutPoint, Secret
+from tests.chaos.books import audit, find_output
 from tests.chaos.party import FileClock
 from tests.chaos.process import Order, Party, Wrong
-from tests.chaos.rounds import Round, Stage, fresh_seed
+from tests.chaos.rounds import Round, Stage
 
 DEPOSITS = 4
 DEPOSIT = 20_000_000
@@ -66,11 +65,11 @@ async def _stage(chain: ChainControl, oracle: OracleServer, clock: FileClock, fo
         "makers": [],
         "listen": ["127.0.0.1", 0],
     }
-    maker = Party({**told, "name": "maker", "seed": fresh_seed(draw), "folder": str(folder / "maker")}, folder)
+    maker = Party({**told, "name": "maker", "seed": draw.randbytes(32).hex(), "folder": str(folder / "maker")}, folder)
     await maker.start()
     towards = {"listen": None, "makers": [[maker.told["listen"], maker.id]]}
     taker = Party(
-        {**told, **towards, "name": "taker", "seed": fresh_seed(draw), "folder": str(folder / "taker")}, folder
+        {**told, **towards, "name": "taker", "seed": draw.randbytes(32).hex(), "folder": str(folder / "taker")}, folder
     )
     await taker.start()
     return Stage(maker, taker, chain, oracle, clock)
@@ -87,17 +86,7 @@ async def _fund(stage: Stage) -> list[OutPoint]:
     for party in stage.parties:
         if (balance := await party.ask("sync"))["confirmed"] != DEPOSITS * DEPOSIT:
             raise Wrong(f"the {party.name}'s wallet shows {balance}")
-    return [OutPoint(txid, await _vout(stage, txid, script)) for txid, script in deposits]
-
-
-async def _vout(stage: Stage, txid: Txid, script: bytes) -> int:
-    import aiorpcx
-
-    async with aiorpcx.connect_rs(*stage.control.electrum) as server:
-        await server.send_request("server.version", ["cfd-chaos", "1.4"])
-        raw = await server.send_request("blockchain.transaction.get", [txid])
-    outputs = Transaction.parse(bytes.fromhex(raw)).outputs
-    return next(vout for vout, out in enumerate(outputs) if out.script == script)
+    return [await find_output(stage.control.electrum, txid, script) for txid, script in deposits]
 
 
 async def _close_books(stage: Stage, deposits: list[OutPoint]) -> Order:

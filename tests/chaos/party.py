@@ -184,7 +184,6 @@ class Party:
 
 def _told(cfd: Cfd, running: bool) -> dict[str, Any]:
     held, phase = cfd.held, cfd.phase
-    closed = isinstance(phase, p.Closed)
     return {
         "phase": type(phase).__name__,
         "reason": getattr(phase, "reason", ""),
@@ -198,7 +197,7 @@ def _told(cfd: Cfd, running: bool) -> dict[str, Any]:
         "kind": phase.kind.value if isinstance(phase, p.Closed) else "",
         "maker": phase.maker if isinstance(phase, p.Closed) else 0,
         "taker": phase.taker if isinstance(phase, p.Closed) else 0,
-        "ended": closed or cfd.ended,
+        "ended": cfd.ended,
     }
 
 

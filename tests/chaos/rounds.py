@@ -160,7 +160,7 @@ class Round:
         self.stage.count(f"ended by {kind}")
         if (kind, maker["maker"], maker["taker"]) != (taker["kind"], taker["maker"], taker["taker"]):
             raise Wrong(f"the two remember different ends: {maker} and {taker}")
-        if kind not in ("close", "CET", "cet"):
+        if kind not in ("close", "CET"):
             raise Wrong(f"two honest parties ended by {kind}")
         paid, due = maker["taker"], expected(self.position, self.exit_price)
         allowed = FEES + (0 if kind == "close" else int(POOL * TOLERANCE))
@@ -263,11 +263,3 @@ def expected(position: str, price: int) -> int:
     change = Fraction(QUANTITY * 100_000_000, PRICE) - Fraction(QUANTITY * 100_000_000, price)
     margin = Fraction(QUANTITY * 100_000_000, PRICE * 2)
     return round(margin + (change if position == "long" else -change))
-
-
-def fresh_seed(draw: Random) -> str:
-    """32 bytes in hex: drawn, so that a failing campaign can be played again."""
-    return draw.randbytes(32).hex()
-
-
-__all__ = ["Round", "Stage", "expected", "fresh_seed"]
