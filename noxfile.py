@@ -30,6 +30,7 @@ BUILDERS = ["hatchling", "editables"]
 PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
 TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
 TOOLS += ["schemathesis"]  # what the API's own description is held against
+TOOLS += ["distributed"]  # a cluster's executor for the crypto jobs, as a large maker would bring one
 TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
 TOOLS += ["psycopg[binary]"]  # the driver of `cfd-store[postgres]`
 TOOLS += ["playwright", "axe-playwright-python"]  # what walks through the pages

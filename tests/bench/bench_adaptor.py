@@ -117,7 +117,7 @@ def jobs() -> dict[str, list[Callable[[], Any]]]:
             for signature, point in zip(SIGNATURES, seen, strict=True)
         ],
         "verify_bare": [bare_verify(number) for number in range(100)],
-        "verify_each": [partial(adaptor.verify_each, SIGNATURES, PUBLIC, fresh_points(), [DIGEST] * 100)],
+        "verify_each": [partial(adaptor.first_invalid, SIGNATURES, PUBLIC, fresh_points(), [DIGEST] * 100)],
         "decrypt": [partial(adaptor.decrypt, *pair) for pair in zip(SIGNATURES, LOCKS, strict=True)],
         "recover": [partial(adaptor.recover, *three) for three in zip(SIGNATURES, COMPACTS, POINTS, strict=True)],
         "point_addition": [partial(Point.sum, (point, PUBLIC)) for point in points],
@@ -126,7 +126,7 @@ def jobs() -> dict[str, list[Callable[[], Any]]]:
 
 def create_and_verify(points: list[Point]) -> bool:
     signatures = [adaptor.encrypt_sign(KEY, point, DIGEST, AUX) for point in points]
-    return all(adaptor.verify_each(signatures, PUBLIC, points, [DIGEST] * len(points)))
+    return adaptor.first_invalid(signatures, PUBLIC, points, [DIGEST] * len(points)) is None
 
 
 def speedup(executor: Executor, rounds: int) -> float:

@@ -13,11 +13,17 @@ Result = TypeVar("Result")
 
 
 class JobRunner:
-    """Signs and verifies CETs on any `concurrent.futures.Executor`; threads by default (the crypto frees the GIL)."""
+    """Signs and verifies CETs on any `concurrent.futures.Executor`.
+
+    By default on a thread per core of its own: the crypto frees the interpreter lock. Another executor stays its
+    owner's, who says how many `workers` it has and shuts it down after `close`. Jobs to sign carry the key of one CFD,
+    so an executor on other machines must be reached over a channel that nobody else reads.
+    """
 
     def __init__(self, executor: Executor | None = None, workers: int | None = None) -> None:
         self._workers = workers or os.cpu_count() or 1
-        self._executor = executor or ThreadPoolExecutor(self._workers, thread_name_prefix="crypto")
+        self._own = None if executor else ThreadPoolExecutor(self._workers, thread_name_prefix="crypto")
+        self._executor = executor or self._own
 
     async def sign(self, job: SignCetsJob) -> bytes:
         """Packed signatures, in order."""
@@ -33,7 +39,9 @@ class JobRunner:
         return next((start + bad for (start, _), bad in zip(cuts, found, strict=True) if bad is not None), None)
 
     def close(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Stop the threads of the default; what waits for its turn is dropped."""
+        if self._own is not None:
+            self._own.shutdown(wait=False, cancel_futures=True)
 
     def _cuts(self, length: int) -> list[tuple[int, int]]:
         size = max(1, -(-length // self._workers))

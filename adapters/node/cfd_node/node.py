@@ -95,8 +95,12 @@ class Node:
         *,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jobs: JobRunner | None = None,
     ) -> None:
-        """Touches nothing. Services of the user's own may be added to `supervisor`."""
+        """Touches nothing. Services of the user's own may be added to `supervisor`.
+
+        `jobs` runs the slow crypto; None: on a thread per core.
+        """
         self.config, self.clock = config, clock
         self.peer_id = peer_id(config.keychain.transport_key())
         self.block_time: Timestamp | None = None
@@ -108,7 +112,7 @@ class Node:
         self._listeners: list[Callable[[Recorded], None]] = []
         self._watchers: list[Callable[[Step], None]] = []
         self._levels: dict[str, Level] = {}
-        self._jobs = JobRunner()
+        self._jobs = jobs or JobRunner()
         self._make_services()
         self.links = tuple(
             MakerService(self._network, address, peer, jitter=jitter, now=clock.now) for address, peer in config.makers

@@ -1,9 +1,12 @@
 """The crypto jobs on any executor: the same signatures, and the same first culprit, however the work is cut."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -89,3 +92,25 @@ async def test_nothing_to_do_is_done_at_once() -> None:
         runner = JobRunner(executor, 2)
         assert await runner.sign(SIGN.slice(0, 0)) == b""
         assert await runner.verify(VERIFY.slice(0, 0)) is None
+
+
+@pytest.mark.slow
+def test_on_a_dask_cluster() -> None:
+    program = [sys.executable, "-W", "error", str(Path(__file__).with_name("on_dask.py"))]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=600, check=False)
+    assert (ran.returncode, ran.stdout.split()) == (0, ["done"]), ran.stderr
+
+
+async def test_an_executor_that_was_lent_is_not_shut_down() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        runner = JobRunner(executor, 1)
+        runner.close()
+        assert await runner.sign(SIGN) == SIGNED
+
+
+async def test_its_own_executor_is_shut_down() -> None:
+    runner = JobRunner(workers=1)
+    assert await runner.sign(SIGN) == SIGNED
+    runner.close()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await runner.sign(SIGN)

@@ -106,25 +106,36 @@ def test_every_flipped_bit_fails() -> None:
     assert 0 < undecodable < 8 * 66  # some of the points, no scalar
 
 
-def test_verify_each_answers_for_each() -> None:
+def test_first_invalid_names_the_first() -> None:
     locks = [scalar(number) for number in range(1, 8)]
     points = [public_key(lock) for lock in locks]
     digests = [digest_of(str(number)) for number in range(len(locks))]
     signatures = [adaptor.encrypt_sign(KEY, *pair, AUX) for pair in zip(points, digests, strict=True)]
-    assert adaptor.verify_each(signatures, public_key(KEY), points, digests) == [True] * 7
-    assert adaptor.verify_each([], public_key(KEY), [], []) == []
-    signatures[2], digests[4], points[6] = signatures[3], digest_of("another"), points[0]
-    expected = [True, True, False, True, False, True, False]
-    assert adaptor.verify_each(signatures, public_key(KEY), points, digests) == expected
+    assert adaptor.first_invalid(signatures, public_key(KEY), points, digests) is None
+    assert adaptor.first_invalid([], public_key(KEY), [], []) is None
+    for wrong in range(len(locks)):
+        others = [*digests[:wrong], *[digest_of("another")] * (len(locks) - wrong)]
+        assert adaptor.first_invalid(signatures, public_key(KEY), points, others) == wrong
+    assert adaptor.first_invalid(signatures, public_key(KEY), [*points[:6], points[0]], digests) == 6
+    signatures[2] = signatures[3]
+    assert adaptor.first_invalid(signatures, public_key(KEY), points, digests) == 2
 
 
-def test_verify_each_wants_as_many_of_each_and_whole_ones() -> None:
+def test_first_invalid_looks_no_further() -> None:
+    never = b"a digest of this length is refused"
+    wrong, locked = [DIGEST, digest_of("another"), never], [public_key(LOCK)] * 3
+    assert adaptor.first_invalid([SIGNATURE] * 3, public_key(KEY), locked, wrong) == 1
+    with pytest.raises(RuleViolation, match="32 bytes"):
+        adaptor.first_invalid([SIGNATURE] * 3, public_key(KEY), locked, [DIGEST, DIGEST, never])
+
+
+def test_first_invalid_wants_as_many_of_each_and_whole_ones() -> None:
     point, locked = public_key(KEY), public_key(LOCK)
     for points, digests in (([], [DIGEST]), ([locked], []), ([locked] * 2, [DIGEST] * 2)):
         with pytest.raises(RuleViolation, match="one encryption point and one digest"):
-            adaptor.verify_each([SIGNATURE], point, points, digests)
+            adaptor.first_invalid([SIGNATURE], point, points, digests)
     with pytest.raises(DecodeError, match="162 bytes"):
-        adaptor.verify_each([SIGNATURE, SIGNATURE[:-1]], point, [locked] * 2, [DIGEST] * 2)
+        adaptor.first_invalid([SIGNATURE, SIGNATURE[:-1]], point, [locked] * 2, [DIGEST] * 2)
 
 
 def test_wrong_key_point_or_digest_is_false() -> None:
