@@ -16,9 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 
-from cfd_network import Address
 from cfd_oracle import OracleServer
-from cfd_regtest import BitcoindControl, ChainControl, EmbeddedControl
+from cfd_regtest import ChainControl
 
 from cfd_core.oracle import OracleSecrets
 from cfd_core.values import OutPoint, Secret
@@ -26,6 +25,7 @@ from tests.chaos.books import audit, find_output
 from tests.chaos.party import FileClock
 from tests.chaos.process import Order, Party, Wrong
 from tests.chaos.rounds import Round, Stage
+from tests.realnode.outside import add_options, chosen
 
 DEPOSITS = 4
 DEPOSIT = 20_000_000
@@ -121,19 +121,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--electrum", metavar="HOST:PORT")
-    parser.add_argument("--bitcoind", metavar="URL")
+    add_options(parser)
     parser.add_argument("--keep", metavar="FOLDER", type=Path, help="for the processes' logs and stores")
     told = parser.parse_args()
-    control: AbstractAsyncContextManager[ChainControl] = EmbeddedControl()
-    if told.electrum and told.bitcoind:
-        server = Address.parse(told.electrum)
-        control = BitcoindControl(told.bitcoind, server.host, server.port)
     with tempfile.TemporaryDirectory(prefix="cfd-chaos-") as temporary:
         folder = told.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            figures = asyncio.run(run(told.rounds, told.seed, control, folder))
+            figures = asyncio.run(run(told.rounds, told.seed, chosen(told)(), folder))
         except Wrong as wrong:
             print(f"FAILED: {wrong}", file=sys.stderr)
             return 1

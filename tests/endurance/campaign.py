@@ -1,6 +1,7 @@
 """Two makers and three takers for so many hours: rollovers by themselves, random trades, random restarts of services,
-and one outage of the oracle. `python -m tests.endurance.campaign --hours 200 --seed 1`. Exit code 0 only if at the end
-both sides of every CFD remember the same end, and chain and wallets agree to the sat.
+and one outage of the oracle. `python -m tests.endurance.campaign --hours 200 --seed 1` on the embedded chain, or with
+`--electrum HOST:PORT --bitcoind URL` on an outside regtest node, whose clock is turned too. Exit code 0 only if at the
+end both sides of every CFD remember the same end, and chain and wallets agree to the sat.
 """
 
 import argparse
@@ -16,12 +17,15 @@ from typing import Any
 
 from cfd_node.daemon.taker import NotNow
 from cfd_node.logs import configure_logs
+from cfd_regtest import EmbeddedControl
 from cfd_store import StoreError
 
 from cfd_core.cfd import phases as p
 from cfd_core.errors import RuleViolation
+from cfd_core.values import HOUR
 from tests.chaos.books import audit
-from tests.endurance.market import Market, Wrong
+from tests.endurance.market import START, Market, Wrong
+from tests.realnode.outside import Chain, add_options, chosen
 
 OUTAGE = range(5, 8)
 """Hours of every fifty in which the oracle is away: less than what rolls over is away from its expiry."""
@@ -71,16 +75,16 @@ async def _trade(market: Market, tally: Counter[str]) -> None:
         except (RuleViolation, NotNow, StoreError) as error:
             tally[f"refused: {error}"[:60]] += 1
     await market.rest()
-    await market.mine(1)
+    await market.mine()
 
 
 async def _end_all(market: Market, tally: Counter[str]) -> None:
-    """Force close what is open, and live on until nothing is left."""
-    for taker in market.takers:
-        for cfd in market.open_cfds(taker):
-            taker.force_close(cfd.id)
-            tally["force closes at the end"] += 1
+    """Force close what is open or comes to be, and live on until nothing is left."""
     for _ in range(LAST_HOURS):
+        for taker in market.takers:
+            for cfd in market.open_cfds(taker):
+                taker.force_close(cfd.id)
+                tally["force closes at the end"] += 1
         await market.turn_hour()
         if all(cfd.ended for node in market.nodes for cfd in node.engine.cfds.values()):
             return
@@ -115,25 +119,35 @@ def _counted(market: Market) -> dict[str, Any]:
     return {"contracts": len(closed), "rollovers": rollovers, "ends": dict(kinds)}
 
 
-async def _main(hours: int, seed: int) -> dict[str, Any]:
+async def _main(hours: int, seed: int, chain: Chain, folder: Path) -> dict[str, Any]:
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cfd-endurance-") as folder:
-        async with Market(Path(folder), seed) as market:
-            found = await run(market, hours)
+    async with Market(folder, seed, chain) as market:
+        found = await run(market, hours)
     return {**found, "seconds": round(time.monotonic() - begun)}
+
+
+def _embedded() -> EmbeddedControl:
+    return EmbeddedControl(start_time=START - 2 * HOUR, interval=60)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    add_options(parser)
+    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="for the nodes' stores and a log")
     told = parser.parse_args()
-    configure_logs(logging.CRITICAL, sys.stderr)
-    try:
-        print(json.dumps(asyncio.run(_main(told.hours, told.seed)), indent=1))
-    except Wrong as error:
-        print(error, file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory(prefix="cfd-endurance-") as temporary:
+        folder = told.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "log").open("w") as log:
+            configure_logs(logging.INFO, log)
+            try:
+                found = asyncio.run(_main(told.hours, told.seed, chosen(told, _embedded), folder))
+            except Wrong as error:
+                print(error, file=sys.stderr)
+                return 1
+    print(json.dumps(found, indent=1))
     return 0
 
 

@@ -15,7 +15,7 @@ from cfd_node.node import Node, NodeConfig
 from cfd_node.supervision import Level
 from cfd_oracle import OracleServer
 from cfd_pricefeed import WalkingFeed
-from cfd_regtest import EmbeddedControl
+from cfd_regtest import ChainControl
 
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import phases as p
@@ -24,13 +24,17 @@ from cfd_core.crypto.keys import Keychain
 from cfd_core.engine import Policy
 from cfd_core.oracle import Dialect, OracleSecrets, hourly_event_id
 from cfd_core.values import HOUR, FeeRate, Network, OutPoint, Position, Sats, Secret, Timestamp
+from tests.realnode.outside import Chain
 
 START = Timestamp(1_700_000_000 // HOUR * HOUR)
+"""Or the first hour after the newest block of the chain."""
 COIN = Sats(3_000_000)
 COINS = 4
 PATIENCE = 120.0
 BLOCKS = 6
 """In an hour."""
+LATE = 125
+"""Seconds past the hour, when it is lived."""
 
 
 class Wrong(Exception):
@@ -38,12 +42,13 @@ class Wrong(Exception):
 
 
 class Market:
-    """`async with Market(folder, seed) as market`."""
+    """`async with Market(folder, seed, chain) as market`."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, chain: Chain) -> None:
         self.folder, self.draw = folder, Random(seed)
         self.clock = ShiftableClock(START)
-        self.control = EmbeddedControl(start_time=START - 145 * 300, interval=300)
+        self.control: ChainControl
+        self._chain, self._begun = chain, START
         secrets = OracleSecrets(Secret(b"\x01" * 32), Secret(b"\x02" * 32))
         self.oracle = OracleServer(secrets=secrets, clock=self.clock.now)
         self.prices = WalkingFeed(self.clock.now, asyncio.sleep, seed=str(seed).encode())
@@ -54,7 +59,10 @@ class Market:
 
     async def __aenter__(self) -> "Market":
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.control)
+            self.control = await stack.enter_async_context(self._chain())
+            self._begun = Timestamp(max(START, (await self.control.time() // HOUR + 1) * HOUR))
+            self.clock.turn_to(self._begun)
+            await self.control.turn_to(self._begun)
             await stack.enter_async_context(self.oracle)
             self.oracle._port = int(self.oracle.url.rpartition(":")[2])  # it comes back there after its outage
             self._url = self.oracle.url
@@ -79,7 +87,7 @@ class Market:
         fields: dict[str, Any] = {"policy": Policy(accept_up_to=Sats(0)), **more}
         return NodeConfig(
             name=name,
-            keychain=Keychain.from_seed(Secret(name.encode().ljust(32, b".")), Network.REGTEST),
+            keychain=Keychain.from_seed(Secret(f"{name} {self._begun}".encode().ljust(32, b".")), Network.REGTEST),
             network=Network.REGTEST,
             folder=self.folder / name,
             electrum=self.control.electrum,
@@ -116,18 +124,18 @@ class Market:
         """The next hour, two minutes past: its price is attested, blocks come, what rolls over by itself does."""
         at = Timestamp((self.clock.now() // HOUR + 1) * HOUR)
         self.oracle.attest(hourly_event_id(at, 20), int(self.prices.price_at(at)))
-        self.clock.turn_to(Timestamp(at + 125))
-        await self.mine(BLOCKS)
+        self.clock.turn_to(Timestamp(at + LATE))
+        for before in reversed(range(BLOCKS)):
+            await self.control.turn_to(Timestamp(at + LATE - before * HOUR // BLOCKS))
+            await self.mine()
         await self.rest()
 
-    async def mine(self, count: int) -> None:
-        """Blocks, and until every node has heard of them."""
-        for _ in range(count):
-            await self.control.mine()
-            await asyncio.sleep(0.02)
+    async def mine(self) -> None:
+        """A block, and until every node has heard of it."""
+        await self.control.mine()
         height = await self.control.height()
         await self.until(
-            "the blocks to be heard of", lambda: all(n.ready and n.engine.tip >= height for n in self.nodes)
+            "the block to be heard of", lambda: all(n.ready and n.engine.tip >= height for n in self.nodes)
         )
 
     async def rest(self) -> None:

@@ -16,7 +16,8 @@ from cfd_core.cfd import phases as p
 from cfd_core.errors import RuleViolation
 from cfd_core.values import CfdId, Timestamp
 from tests.faults.faults import Fault
-from tests.faults.stage import COIN, COINS, Stage
+from tests.faults.stage import COIN, COINS, Stage, embedded
+from tests.realnode.outside import Chain
 
 LASTS = 3.0
 """Seconds that a fault goes on after it was noticed."""
@@ -37,9 +38,9 @@ class Outcome:
     """Seconds from its end until the service ran again."""
 
 
-async def cell(folder: Path, phase: str, fault: Fault) -> Outcome:
+async def cell(folder: Path, phase: str, fault: Fault, chain: Chain = embedded) -> Outcome:
     """Run it; `AssertionError` says what should not have been."""
-    async with Stage(folder) as stage:
+    async with Stage(folder, chain) as stage:
         before, after = PHASES[phase]
         key = await before(stage)
         outcome = await _during(stage, fault)
@@ -129,7 +130,7 @@ async def _force_closed(stage: Stage, key: CfdId) -> CfdId:
     assert isinstance(cfd.phase, p.COMMITTED)
     for event in (*cfd.announcements[1:], cfd.announcements[0]):
         stage.oracle.attest(event.event_id, 50_000)
-    stage.turn_clocks(Timestamp(cfd.expiry + 15))
+    await stage.turn_clocks(Timestamp(cfd.expiry + 15))
     await stage.mine_until(key, p.Closed)
     return key
 

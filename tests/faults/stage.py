@@ -1,4 +1,4 @@
-"""A maker and a taker on an embedded chain; all that the taker depends on lies behind wires."""
+"""A maker and a taker on a chain; all that the taker depends on lies behind wires."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cfd_node.services.feed import FeedService
 from cfd_node.supervision import Level
 from cfd_oracle import OracleServer
 from cfd_pricefeed import FeedFailed, WalkingFeed
-from cfd_regtest import EmbeddedControl
+from cfd_regtest import ChainControl, EmbeddedControl
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
@@ -26,14 +26,21 @@ from cfd_core.engine import Policy
 from cfd_core.oracle import Dialect, OracleSecrets
 from cfd_core.values import HOUR, CfdId, FeeRate, Network, Position, Sats, Secret, Timestamp
 from tests.faults.wires import Wire
+from tests.realnode.outside import Chain
 
 PATIENCE = 90.0
 """Seconds for any single step."""
 START = Timestamp(1_700_000_000)
+"""Or as long past the hour after the newest block of the chain."""
 COINS, COIN = 3, Sats(2_200_000)
 MARGIN = Sats(2_000_000)
 """Of the maker; the taker's is half of it."""
 Condition = Callable[[], Any]
+
+
+def embedded() -> EmbeddedControl:
+    """A chain of its own that comes to its first blocks just before `START`."""
+    return EmbeddedControl(start_time=START - 125, interval=1)
 
 
 class FaultyClock(ShiftableClock):
@@ -60,12 +67,13 @@ class FaultyFeed(WalkingFeed):
 
 
 class Stage:
-    """`async with Stage(folder) as stage`."""
+    """`async with Stage(folder, chain) as stage`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, chain: Chain) -> None:
         self.folder = folder
         self.clock, self.takers_clock = FaultyClock(START), FaultyClock(START)
-        self.control = EmbeddedControl(start_time=START - 125, interval=1)
+        self.control: ChainControl
+        self._chain, self._begun = chain, START
         secrets = OracleSecrets(Secret(b"\x01" * 32), Secret(b"\x02" * 32))
         self.oracle = OracleServer(secrets=secrets, clock=self.clock.now)
         self.feed = FaultyFeed(self.takers_clock.now, asyncio.sleep, seed=b"faults", every=0.5)
@@ -79,7 +87,8 @@ class Stage:
 
     async def __aenter__(self) -> "Stage":
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.control)
+            self.control = await stack.enter_async_context(self._chain())
+            await self._begin_time()
             await stack.enter_async_context(self.oracle)
             host, _, port = self.oracle.url.removeprefix("http://").rpartition(":")
             self.electrum = await stack.enter_async_context(Wire(self.control.electrum, "localhost"))
@@ -90,6 +99,14 @@ class Stage:
 
     async def __aexit__(self, *_: object) -> None:
         await self._held.aclose()
+
+    async def _begin_time(self) -> None:
+        newest = await self.control.time()
+        if newest > START:
+            self._begun = Timestamp((newest // HOUR + 1) * HOUR + START % HOUR)
+        await self.turn_clocks(self._begun)
+        await self.control.turn_to(Timestamp(self._begun - 60))  # a block has been on its way for a while
+        await self.control.mine()
 
     async def _begin(self, stack: AsyncExitStack) -> None:
         limits = MakerLimits(accept_up_to=Sats(10**9))
@@ -118,7 +135,7 @@ class Stage:
     def _config(self, name: str, electrum: tuple[str, int], oracle: str, **more: Any) -> NodeConfig:
         return NodeConfig(
             name=name,
-            keychain=Keychain.from_seed(Secret(name.encode().ljust(32, b".")), Network.REGTEST),
+            keychain=Keychain.from_seed(Secret(f"{name} {self._begun}".encode().ljust(32, b".")), Network.REGTEST),
             network=Network.REGTEST,
             folder=self.folder / name,
             electrum=electrum,
@@ -220,6 +237,8 @@ class Stage:
             bad = {n: {k: v.reason for k, v in h.items() if v.level is not Level.RUNNING} for n, h in told.items()}
             raise AssertionError(f"waited in vain for {what}; {bad}") from None
 
-    def turn_clocks(self, at: Timestamp) -> None:
+    async def turn_clocks(self, at: Timestamp) -> None:
+        """Of both nodes and of the chain."""
+        await self.control.turn_to(at)
         for clock in (self.clock, self.takers_clock):
             clock.turn_to(at)

@@ -8,7 +8,7 @@ import httpx
 from aiorpcx import RPCError, RPCSession, connect_rs
 
 from cfd_core.errors import DecodeError
-from cfd_core.values import SATS_PER_BTC, Sats, Txid
+from cfd_core.values import SATS_PER_BTC, Sats, Timestamp, Txid
 from cfd_regtest.blocks import header_hash
 from cfd_regtest.control import FIRST_BLOCKS, as_script, checked_rate
 from cfd_regtest.errors import NodeFailed, Rejected
@@ -122,6 +122,12 @@ class BitcoindControl:
         else:
             await self.rpc.call("generatetoaddress", count, self._address)
         await self.wait_synced()
+
+    async def time(self) -> Timestamp:
+        return Timestamp((await self.rpc.call("getblockheader", await self.rpc.call("getbestblockhash")))["time"])
+
+    async def turn_to(self, at: Timestamp) -> None:
+        await self.rpc.call("setmocktime", at)
 
     async def spike(self, rate: int) -> None:
         self._floor = checked_rate(rate)

@@ -63,6 +63,8 @@ class EmbeddedChain:
         self._nonce = 0
         self._interval = interval
         self._start_time = start_time
+        self.not_before = Timestamp(0)
+        """Blocks that are mined, but for those of a reorg, bear this time at least."""
         self.min_block_fee_rate = 0
         """sat/vB that a transaction, or its package, must pay for a place in a block; the mempool keeps the others."""
 
@@ -88,6 +90,12 @@ class EmbeddedChain:
     def tip(self) -> str:
         """Hash of the last block, display order."""
         return self._ledger.tip
+
+    @property
+    def tip_time(self) -> Timestamp:
+        """The time that the last block bears."""
+        with self._lock:
+            return self._ledger.tip_time
 
     @property
     def median_time(self) -> Timestamp:
@@ -284,8 +292,8 @@ class EmbeddedChain:
 
     def _next_time(self) -> int:
         if self.height == 0 and self._start_time is not None:
-            return self._start_time
-        return self._ledger.tip_time + self._interval
+            return max(self._start_time, self.not_before)
+        return max(self._ledger.tip_time + self._interval, self.not_before)
 
     def _mine_one(self, script: bytes, chosen: list[Tx] | None, time: int | None) -> str:
         body = fitting(self._pool, self.min_block_fee_rate) if chosen is None else chosen

@@ -3,7 +3,7 @@
 from typing import Protocol, Self
 
 from cfd_core.bitcoin.scripts import script_of_address
-from cfd_core.values import Network, Txid
+from cfd_core.values import Network, Timestamp, Txid
 from cfd_regtest.chain import BLOCK_INTERVAL, EmbeddedChain
 from cfd_regtest.electrum_server import ElectrumServer
 
@@ -28,6 +28,14 @@ class ChainControl(Protocol):
 
     async def mine(self, count: int = 1) -> None:
         """Add blocks; the first confirms what waits in the mempool and pays what `spike` asks for."""
+        ...
+
+    async def time(self) -> Timestamp:
+        """The time that the best block bears."""
+        ...
+
+    async def turn_to(self, at: Timestamp) -> None:
+        """From now on blocks bear this time, or as little more as keeps them in order."""
         ...
 
     async def spike(self, rate: int) -> None:
@@ -103,6 +111,12 @@ class EmbeddedControl:
 
     async def mine(self, count: int = 1) -> None:
         self.chain.mine(count)
+
+    async def time(self) -> Timestamp:
+        return self.chain.tip_time
+
+    async def turn_to(self, at: Timestamp) -> None:
+        self.chain.not_before = at
 
     async def spike(self, rate: int) -> None:
         self.chain.min_block_fee_rate = checked_rate(rate)

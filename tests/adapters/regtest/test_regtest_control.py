@@ -12,7 +12,7 @@ from cfd_regtest.transactions import parse_tx
 
 from cfd_core.bitcoin.scripts import address
 from cfd_core.errors import DecodeError
-from cfd_core.values import Network, OutPoint, Txid
+from cfd_core.values import Network, OutPoint, Timestamp, Txid
 
 ALL_OUT = 100_000
 
@@ -42,6 +42,15 @@ async def test_mined_blocks_are_visible_at_once(control: ChainControl, control_c
     await control.mine(3)
     assert await control.height() == before + 3
     assert (await control_client.ask("blockchain.headers.subscribe"))["height"] == before + 3
+
+
+async def test_blocks_bear_the_time_that_is_set(control: ChainControl) -> None:
+    at = Timestamp(await control.time() + 5_000)
+    await control.turn_to(at)
+    await control.mine()
+    assert await control.time() == at
+    await control.mine(12)
+    assert at <= await control.time() < at + 13 * 600
 
 
 async def test_funds_are_visible_at_once_and_confirm(control: ChainControl, control_client: Any, anyone: Any) -> None:
