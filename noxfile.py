@@ -31,7 +31,8 @@ PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(pat
 TOOLS = ["pytest", "pytest-asyncio", "pytest-xdist", "hypothesis", "mypy", "ruff", "import-linter", "nox", "pyperf"]
 TOOLS += ["schemathesis"]  # what the API's own description is held against
 TOOLS += ["distributed"]  # a cluster's executor for the crypto jobs, as a large maker would bring one
-TOOLS += ["matplotlib"]  # what `cfd payouts --plot` draws with
+TOOLS += ["matplotlib"]  # what `cfd payouts --plot` and examples draw with
+TOOLS += ["trio"]  # the other runtime that an example wraps the core in
 TOOLS += ["psycopg[binary]"]  # the driver of `cfd-store[postgres]`
 TOOLS += ["playwright", "axe-playwright-python"]  # what walks through the pages
 ELECTRUM_SERVER = ["e-x==1.20.0"]

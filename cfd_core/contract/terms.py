@@ -75,7 +75,7 @@ class ContractTerms:
 
     network: Network
     product: str
-    """Name of the payoff, one of `cfd_core.payouts.PRODUCTS`."""
+    """Name of the payoff: one of `cfd_core.payouts.PRODUCTS`, or registered."""
     price: Decimal = field(validator=_checked(values.price))
     quantity: int = field(validator=_checked(values.quantity))
     taker_position: Position

@@ -1,6 +1,6 @@
 """Payout maths: margins, fees, the exact payoff of each product, and the digit prefixes that pay and liquidate it."""
 
-from cfd_core.payouts.curve import LinearRatio, Payoff, PayoutCurve
+from cfd_core.payouts.curve import Gain, LinearRatio, Payoff, PayoutCurve
 from cfd_core.payouts.digits import MAX_DIGITS, prefix_cover
 from cfd_core.payouts.fees import OPENING_HOURS, FeeAccount, funding_fee, rollover_hours
 from cfd_core.payouts.liquidation import (
@@ -19,6 +19,7 @@ from cfd_core.payouts.products import (
     InverseBtcUsd,
     QuantoEthUsd,
     payoff_of,
+    register,
 )
 from cfd_core.payouts.schedule import (
     DEFAULT_TOLERANCE,
@@ -40,6 +41,7 @@ __all__ = [
     "PRODUCTS",
     "QUANTO_ETH_USD",
     "FeeAccount",
+    "Gain",
     "InverseBtcUsd",
     "LinearRatio",
     "Liquidation",
@@ -60,6 +62,7 @@ __all__ = [
     "payoff_of",
     "prefix_cover",
     "profit_percent",
+    "register",
     "rollover_hours",
     "short_liquidation_price",
 ]

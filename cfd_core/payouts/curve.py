@@ -1,7 +1,8 @@
 """The exact payoff of a contract: what each side is owed at each price, before any rounding.
 
-A product is a small strategy (`Payoff`; the ones we trade are in `products`). Linear, inverse and quanto products all
-have a gain of the form (a*x + b) / (c*x + d), so the schedule can walk any of them in plain integers.
+A product is a small strategy (`Payoff`; the ones we trade are in `products`). What the long gains is a `Gain`, worth a
+ratio of integers at each price, so the schedule walks any of them in plain integers. Linear, inverse and quanto
+products all have a `LinearRatio`, (a*x + b) / (c*x + d).
 """
 
 from decimal import Decimal
@@ -17,6 +18,23 @@ from cfd_core.values import SATS_PER_BTC, Position, Sats
 
 MAX_POOL: Final = 21_000_000 * SATS_PER_BTC
 """Sats; nobody can lock more than there are."""
+
+
+class Gain(Protocol):
+    """What the long gains in sats, as a function of the settlement price. It never falls as the price rises.
+
+    A schedule looks at the two ends of a range of prices and takes that for granted. Where it sees a fall it refuses; a
+    fall inside a range that ends where it began is not seen, and would be paid wrongly.
+    """
+
+    def plus(self, amount: int) -> "Gain":
+        """The same gain, higher by `amount` sats at every price."""
+
+    def at(self, x: int, scale: int = 1) -> tuple[int, int]:
+        """Numerator and denominator, not reduced, of the gain at the price x / scale, from 0 on.
+
+        The denominator is above 0, or 0 with a numerator below 0: minus infinity.
+        """
 
 
 @frozen
@@ -58,11 +76,14 @@ class Payoff(Protocol):
     def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
         """What a party with this leverage locks."""
 
-    def long_gain(self, quantity: int, price: Decimal) -> LinearRatio:
+    def long_gain(self, quantity: int, price: Decimal) -> Gain:
         """The long's gain in sats over the opening price, as a function of the settlement price."""
 
     def liquidation_price(self, position: Position, price: Decimal, leverage: int) -> Fraction | None:
-        """Where this side has lost its margin, before fees; None if at no price."""
+        """Where this side has lost its margin, before fees; None if at no price.
+
+        For people: what liquidates follows from margins and gain alone.
+        """
 
 
 def _check_fees(_instance: object, _attribute: object, value: object) -> None:
@@ -86,7 +107,7 @@ class PayoutCurve:
     """Settled fees (`FeeAccount.long_pays_short`); negative when the short pays."""
     long_margin: Sats = field(init=False)
     short_margin: Sats = field(init=False)
-    _unclamped: LinearRatio = field(init=False, repr=False, eq=False)
+    _unclamped: Gain = field(init=False, repr=False, eq=False)
 
     @long_margin.default
     def _long_margin(self) -> Sats:
@@ -97,7 +118,7 @@ class PayoutCurve:
         return self.payoff.margin(self.quantity, self.price, self.short_leverage)
 
     @_unclamped.default
-    def _unclamped_default(self) -> LinearRatio:
+    def _unclamped_default(self) -> Gain:
         gain = self.payoff.long_gain(self.quantity, self.price)
         return gain.plus(self.long_margin - self.long_pays_short)
 

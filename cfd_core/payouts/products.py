@@ -1,4 +1,7 @@
-"""The products that can be traded: each says what is locked and what the long gains, and nothing else differs."""
+"""The products that can be traded: each says what is locked and what the long gains, and nothing else differs.
+
+Ours are below; a program adds its own with `register`.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,6 +17,7 @@ from cfd_core.payouts.curve import LinearRatio, Payoff
 from cfd_core.payouts.margin import long_liquidation_price, margin, short_liquidation_price, whole_margin
 from cfd_core.values import SATS_PER_BTC, Position, Sats
 
+MAX_NAME: Final = 40
 SATS_PER_DOLLAR_MOVE: Final = 100
 """What one quanto contract pays for each USD that ether moves: 1e-6 BTC."""
 
@@ -83,9 +87,28 @@ PRODUCTS: Final[Mapping[str, Payoff]] = MappingProxyType(
 )
 
 
+_registered: dict[str, Payoff] = {}
+
+
+def register(payoff: Payoff) -> None:
+    """Let offers and contract terms name a product of your own, in this process from here on.
+
+    Terms carry the name alone, on the wire and in the store: register it before a store with such CFDs is loaded, and
+    under a name that will never mean anything else. A counterparty whose payoff differs is found out before any
+    signature leaves (the parties compare what they derived). The same payoff again changes nothing; another one under a
+    known name, or a name that is not 1 to 40 printable characters, is a `RuleViolation`.
+    """
+    name = payoff.name
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise RuleViolation(f"a product's name has 1 to {MAX_NAME} printable characters, not {name!r:.80}")
+    known = PRODUCTS[name] if name in PRODUCTS else _registered.setdefault(name, payoff)
+    if known != payoff:
+        raise RuleViolation(f"another product is called {name}")
+
+
 def payoff_of(name: str) -> Payoff:
     """The product that contract terms name; `RuleViolation` for one that we do not know."""
     try:
-        return PRODUCTS[name]
+        return PRODUCTS[name] if name in PRODUCTS else _registered[name]
     except (KeyError, TypeError):
         raise RuleViolation(f"unknown product: {name!r:.80}") from None

@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 from attrs import field, frozen
@@ -30,6 +31,7 @@ MAX_ENTRIES: Final = 4096
 """More CETs than this is a tolerance chosen by mistake, or to make us work."""
 DEFAULT_TOLERANCE: Final = Fraction(25, 10_000)
 
+_FALLS: Final = "a payoff must never fall as the price rises"
 _Ratio = tuple[int, int]
 """Numerator and positive denominator, not reduced."""
 
@@ -107,11 +109,13 @@ def build_schedule(curve: PayoutCurve, digits: int, tolerance: Decimal | Fractio
     Deterministic: both parties derive the same schedule from the same terms. Each entry pays the long the middle of
     the node's exact payoffs, a half sat rounded up, and the short the rest of the pool. `RuleViolation` for digits
     or a tolerance out of range, an opening price the event cannot attest, a tolerance that whole sats cannot meet,
-    or one that needs more than `MAX_ENTRIES` entries.
+    or one that needs more than `MAX_ENTRIES` entries, and for a payoff that is seen to fall as the price rises.
     """
     checked = check_tolerance(tolerance)
     check_event(curve, digits)
     nodes = _walk(curve, digits, checked)
+    if any(later[1] < earlier[1] for earlier, later in pairwise(nodes)):
+        raise RuleViolation(_FALLS)
     pool = curve.pool
     entries = tuple(ScheduleEntry(prefix, Sats(paid), Sats(pool - paid)) for prefix, paid, _ in nodes)
     return Schedule(entries, digits, pool, _largest(error for _, _, error in nodes) / pool)
@@ -128,6 +132,8 @@ def _walk(curve: PayoutCurve, digits: int, tolerance: Fraction) -> list[tuple[Di
         paid = _middle(low, high)
         error = _error(paid, low, high)
         if _at_most(error, limit):
+            if not _at_most(low, high):
+                raise RuleViolation(_FALLS)
             if len(accepted) == MAX_ENTRIES:
                 raise RuleViolation(f"tolerance {float(tolerance):.6g} of the pool needs more than {MAX_ENTRIES} CETs")
             accepted.append((DigitPrefix(length, value), paid, error))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cfd_store import EventStore, MemoryStore, SqlStore, sqlite_url
 
+from tests.docs.examples import load_example
 from tests.postgres.server import NotAvailable, Server, find_programs
 
 IDENTITY = "regtest/maker"
@@ -23,7 +24,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["memory", "sqlite", "jsonl", pytest.param("postgres", marks=pytest.mark.postgres)])
 def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventStore]]:
     """Makes an empty store of the kind under test; it is closed at the end."""
     with ExitStack() as stack:
@@ -35,6 +36,9 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
                 url = request.getfixturevalue("server").database()
                 return stack.enter_context(closing(SqlStore(url, IDENTITY)))
             path = tmp_path / f"store {len(list(tmp_path.iterdir()))}.db"
+            if request.param == "jsonl":
+                journal: EventStore = load_example("jsonl_store").JsonLinesStore(path, IDENTITY)
+                return stack.enter_context(closing(journal))
             return stack.enter_context(closing(SqlStore(sqlite_url(path), IDENTITY)))
 
         yield make
