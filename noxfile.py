@@ -24,7 +24,8 @@ HERE = Path(__file__).parent
 CONSTRAINTS = HERE / "constraints.txt"
 WORKSHOP = HERE / ".nox" / "workshop"
 ADAPTERS = sorted(path.parent for path in HERE.glob("adapters/*/pyproject.toml"))
-CODE = ["cfd_core", *(f"adapters/{path.name}/cfd_{path.name}" for path in ADAPTERS), "tests", "noxfile.py"]
+CODE = ["cfd_core", *(f"adapters/{path.name}/cfd_{path.name}" for path in ADAPTERS)]
+CODE += ["tests", "docs/examples", "noxfile.py"]
 
 BUILDERS = ["hatchling", "editables"]
 PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
