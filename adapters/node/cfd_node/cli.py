@@ -20,7 +20,7 @@ from cfd_node.commands.quoting import offer
 from cfd_node.commands.run import maker, taker
 from cfd_node.commands.sandbox import sandbox
 from cfd_node.commands.server import server_group
-from cfd_node.commands.trade import accept, close, list_cfds, offers, reject, requests, rollover, settle, take
+from cfd_node.commands.trade import accept, choose, close, list_cfds, offers, reject, requests, rollover, settle, take
 from cfd_node.commands.watch import completion, health, logs
 from cfd_node.logs import configure_logs
 
@@ -65,7 +65,7 @@ main.add_command(oracle)
 main.add_command(explain)
 main.add_command(init)
 main.add_command(config_group)
-for command in (offers, take, list_cfds, rollover, settle, close, requests, accept, reject):
+for command in (offers, take, list_cfds, rollover, settle, close, choose, requests, accept, reject):
     main.add_command(command)
 for command in (wallet, offer, health, logs, completion):
     main.add_command(command)

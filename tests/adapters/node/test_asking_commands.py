@@ -162,6 +162,22 @@ def test_settling_at_a_price_of_ones_own(desk: FakeDesk, run: Run) -> None:
     assert desk.moved == ["settle 1 at 50123.5"]
 
 
+def test_choosing_between_two_prices(desk: FakeDesk, run: Run) -> None:
+    row = desk.trading.begin(samples.order())
+    assert "none" in good(run("choose", row.id))
+    desk.trading.change(row, actions=(m.CfdAction.CHOOSE,))
+    shown = good(run("choose", row.id))
+    assert ("48,935" in shown, "1,998,002" in shown, "+999,001" in shown) == (True, True, True)
+    assert (
+        complaint(run("choose", row.id, 48_936)) == "Error: the oracle did not sign two prices of which one is 48,936"
+    )
+    assert run("choose", row.id, 48_935, typed="n\n").exit_code == 1
+    assert desk.moved == []
+    assert "It settles at 48935." in good(run("choose", row.id, 48_935, typed="y\n"))
+    assert [each["outcome"] for each in answer(run("choose", row.id, "--json"))] == [48_935, 60_000]
+    assert desk.moved == ["choose 1"]
+
+
 def test_requests_are_answered(desk: FakeDesk, run: Run) -> None:
     first, second = desk.trading.ask(), desk.trading.ask(m.Request.Kind.SETTLEMENT)
     assert "settlement" in good(run("requests"))

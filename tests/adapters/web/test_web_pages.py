@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from cfd_web import models as m
 from cfd_web.app import Api
 from cfd_web.pages import mount_pages
 from cfd_web.server import ApiServer, Listening
@@ -106,6 +107,19 @@ async def test_a_position_from_the_offer_to_the_settlement(person: User, desk: F
     person.find("Go on").click()
     await sees(person, "settling: ")
     assert desk.moved == ["take 1000", "settle 1"]
+
+
+async def test_one_of_two_prices_is_chosen(person: User, desk: FakeDesk) -> None:
+    row = desk.trading.begin(samples.order())
+    desk.trading.change(row, actions=(m.CfdAction.CHOOSE,))
+    await person.open(f"/positions/{row.id}")
+    await sees(person, "Choose a price")
+    person.find("Choose a price").click()
+    await sees(person, "Which price counts?")
+    await sees(person, "48,935: you are paid 499,500 sats (-499,501 sats)")
+    person.find("60,000: you are paid").click()
+    await sees(person, "It settles at 60000.")
+    assert desk.moved == ["choose 1"]
 
 
 async def test_positions_show_what_needs_a_person(person: User, desk: FakeDesk) -> None:

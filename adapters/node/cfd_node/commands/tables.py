@@ -145,6 +145,21 @@ def action(console: Console, found: m.ActionPreview) -> None:
     )
 
 
+def outcomes(console: Console, found: Iterable[m.SignedOutcome]) -> None:
+    """What the oracle contradicts itself with."""
+    rows = [
+        (
+            f"{each.outcome:,}",
+            "nobody is paid" if each.payout is None else money(each.payout),
+            money(each.gain, sign=True),
+            "chosen" if each.chosen else "",
+            each.event,
+        )
+        for each in found
+    ]
+    grid(console, "Two prices for one event", (">price", ">paid to you", ">gain", "", "event"), rows)
+
+
 def requests(console: Console, found: Iterable[m.Request]) -> None:
     """What waits for the user."""
     columns = ("CFD", "asks for", "position", ">quantity", ">price", ">margin", ">gain", "answer by")

@@ -1,4 +1,4 @@
-"""`cfd offers`, `take`, `list`, `rollover`, `settle`, `close`, `requests`, `accept`, `reject`: trading by hand."""
+"""`cfd offers`, `take`, `list`, `rollover`, `settle`, `close`, `choose`, `requests`, `accept`, `reject`: trading."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -110,6 +110,24 @@ def close(node: Asking, cfd_id: str, dry_run: bool) -> None:
     row = node.cfd(cfd_id)
     if _agreed(node, row, m.CfdAction.FORCE_CLOSE, dry_run):
         _done(node, node.ask(calls.force_close(row.id)))
+
+
+@click.command("choose")
+@click.argument("cfd_id", metavar="ID")
+@click.argument("outcome", metavar="[PRICE]", type=click.IntRange(min=0), required=False)
+@moves
+def choose(node: Asking, cfd_id: str, outcome: int | None) -> None:
+    """Where the oracle signed two prices for one event: show both, or settle on PRICE. ID may be shortened."""
+    row = node.cfd(cfd_id)
+    found = node.ask(calls.cfd(row.id)).outcomes
+    if outcome is None or not node.as_json:
+        node.show(found, lambda console: tables.outcomes(console, found))
+    if outcome is None:
+        return
+    if outcome not in [each.outcome for each in found]:
+        raise click.ClickException(f"the oracle did not sign two prices of which one is {outcome:,}")
+    node.confirm(f"Settle on {outcome:,}?")
+    _done(node, node.ask(calls.choose(row.id, outcome)))
 
 
 def _agreed(node: Asking, row: m.CfdRow, action: m.CfdAction, dry_run: bool, price: Decimal | None = None) -> bool:

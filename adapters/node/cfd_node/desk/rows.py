@@ -14,6 +14,7 @@ from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.summary import Summary, summary
 from cfd_core.engine.punctual import next_try
 from cfd_core.values import Timestamp, words_of
+from cfd_node.desk.contradictions import outcomes_of
 from cfd_node.desk.figures import payoff, percent, rounded
 from cfd_node.desk.requests import request_of
 from cfd_node.node import Node
@@ -84,6 +85,7 @@ def detail_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdDetail:
         payoff=payoff(curve, cfd.position),
         progress=progress_of(node, cfd),
         event=cfd.settlement.event_id,
+        outcomes=outcomes_of(cfd),
     )
 
 

@@ -11,6 +11,7 @@ from cfd_web.models.cfds import (
     Next,
     PayoffPoint,
     Progress,
+    SignedOutcome,
 )
 from cfd_web.models.changes import (
     CfdChanged,
@@ -115,6 +116,7 @@ __all__ = [
     "ServiceChanged",
     "ServiceHealth",
     "ServiceState",
+    "SignedOutcome",
     "Tip",
     "TipMoved",
     "Wallet",

@@ -135,6 +135,18 @@ class ContractTx(Model):
     confirmations: Count
 
 
+class SignedOutcome(Model):
+    """One of two outcomes that the oracle signed for one event: only the user can say which one counts."""
+
+    event: str
+    outcome: Count
+    """The price, in the product's unit."""
+    chosen: bool
+    payout: Sats | None
+    """What this node would be paid, before transaction fees; None: it pays nobody, life goes on."""
+    gain: SignedSats | None
+
+
 class CfdDetail(Model):
     """One CFD with its explanation."""
 
@@ -148,6 +160,8 @@ class CfdDetail(Model):
     """Of the protocol run under way."""
     event: str
     """The oracle event that settles it."""
+    outcomes: tuple[SignedOutcome, ...]
+    """Those that the oracle contradicts itself with; empty while it does not."""
 
 
 class Cfds(Model):

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import Call, calls, new_key
+from cfd_web.pages.choosing import choose
 from cfd_web.pages.drawing import figures, link_column, payoff, problem, table, written
 from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
 from cfd_web.pages.wording import sats, usd, utc
@@ -45,8 +46,8 @@ VERBS: Final = {
     m.CfdAction.ROLL_OVER: "Roll over",
     m.CfdAction.SETTLE: "Settle",
     m.CfdAction.FORCE_CLOSE: "Force close",
+    m.CfdAction.CHOOSE: "Choose a price",
 }
-"""What has a button here. Choosing between two outcomes is rare and grave: `cfd` does it."""
 
 
 async def positions_page() -> None:
@@ -147,10 +148,9 @@ def _detail(found: m.CfdDetail) -> None:
 
 def _buttons(here: Place, row: m.CfdRow) -> None:
     for action in row.actions:
-        if action in VERBS:
-            ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
-                "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
-            )
+        ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
+            "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
+        )
 
 
 def _life(found: m.CfdDetail) -> None:
@@ -185,6 +185,9 @@ def _figures(row: m.CfdRow) -> list[tuple[str, str]]:
 
 async def _act(here: Place, row: m.CfdRow, action: m.CfdAction) -> None:
     """Say what will happen, ask, and do it once."""
+    if action is m.CfdAction.CHOOSE:
+        await choose(here, row)
+        return
     if action in (m.CfdAction.ACCEPT, m.CfdAction.REJECT):
         sentences, obstacle = [f"{VERBS[action]} what the counterparty asks for?"], ""
     else:
@@ -231,4 +234,4 @@ def _call(cfd_id: str, action: m.CfdAction) -> Call[m.CfdRow]:
         case m.CfdAction.FORCE_CLOSE:
             return calls.force_close(cfd_id)
         case m.CfdAction.CHOOSE:
-            raise ValueError("an outcome is chosen with `cfd`")
+            raise ValueError("which of the outcomes")

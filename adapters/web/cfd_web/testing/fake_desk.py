@@ -145,7 +145,13 @@ class FakeTrading:
         order = samples.order(row.quantity, row.position, row.leverage)
         payoff = samples.points(samples.curve_of(quote, order), row.position)
         return m.CfdDetail(
-            row=row, timeline=(placed,), transactions=(), payoff=payoff, progress=None, event=samples.EVENT
+            row=row,
+            timeline=(placed,),
+            transactions=(),
+            payoff=payoff,
+            progress=None,
+            event=samples.EVENT,
+            outcomes=samples.outcomes(row) if m.CfdAction.CHOOSE in row.actions else (),
         )
 
     async def preview(self, cfd: str, action: m.CfdAction) -> m.ActionPreview:

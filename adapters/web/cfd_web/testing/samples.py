@@ -124,6 +124,15 @@ def row(number: int, quote: m.Offer, order: m.Order, at: int, *, role: Role = Ro
     )
 
 
+def outcomes(found: m.CfdRow) -> tuple[m.SignedOutcome, ...]:
+    """Two prices that an oracle signed for one event."""
+    pays = ((48_935, found.margin // 2), (60_000, found.margin * 2))
+    return tuple(
+        m.SignedOutcome(event=EVENT, outcome=price, chosen=False, payout=payout, gain=payout - found.margin)
+        for price, payout in pays
+    )
+
+
 def order(quantity: int = 1_000, position: Position = Position.LONG, leverage: int = 2, number: int = 1) -> m.Order:
     """Of `offer(number)`."""
     return m.Order(maker=MAKER, offer=f"{number:032x}", position=position, quantity=quantity, leverage=leverage)
