@@ -17,6 +17,7 @@ from cfd_core.errors import DecodeError, PeerViolation
 from cfd_core.values import CfdId, PeerId
 from cfd_node.announcements import Announcements
 from cfd_node.attestations import AttestationPoller
+from cfd_node.counts import Counts
 from cfd_node.jobs import JobRunner
 from cfd_node.pump import Pump
 from cfd_node.sessions import Sessions
@@ -42,6 +43,7 @@ class Acting:
         announcements: Announcements,
         poller: AttestationPoller,
         jobs: JobRunner,
+        counts: Counts,
         open_stream: Callable[[PeerId, str], Awaitable[Stream]],
         bump_delay: float,
     ) -> None:
@@ -49,6 +51,7 @@ class Acting:
         self._store, self._announcements, self._poller, self._jobs = store, announcements, poller, jobs
         self._open_stream = open_stream
         self._bump_delay = bump_delay
+        self._counts = counts
         self._order: dict[CfdId, asyncio.Lock] = {}
 
     def run(self, effect: f.Effect) -> None:
@@ -170,10 +173,14 @@ class Acting:
         self._pump.give(i.InputsChecked(effect.cfd_id, tuple(problems)))
 
     async def _sign_cets(self, effect: f.SignCets) -> None:
-        self._pump.give(i.CetsSigned(effect.cfd_id, effect.run, await self._jobs.sign(effect.job)))
+        with self._counts.job(effect.cfd_id, len(effect.job)) as done:
+            signed = await self._jobs.sign(effect.job, done)
+        self._pump.give(i.CetsSigned(effect.cfd_id, effect.run, signed))
 
     async def _verify_cets(self, effect: f.VerifyCets) -> None:
-        self._pump.give(i.CetsVerified(effect.cfd_id, effect.run, await self._jobs.verify(effect.job)))
+        with self._counts.job(effect.cfd_id, len(effect.job)) as done:
+            bad = await self._jobs.verify(effect.job, done)
+        self._pump.give(i.CetsVerified(effect.cfd_id, effect.run, bad))
 
     async def _broadcast(self, effect: f.BroadcastTx) -> None:
         # one after the other, in the order they were asked for: a child must not arrive before its parent

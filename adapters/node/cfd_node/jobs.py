@@ -1,15 +1,22 @@
-"""Running the core's slow crypto on an executor, in as many pieces as there are workers."""
+"""Running the core's slow crypto on an executor, in a few pieces for each worker."""
 
 import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cfd_core.contract.jobs import SignCetsJob, VerifyCetsJob, sign_cets, verify_cets
+from cfd_node.counts import Done
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+PIECES: Final = 4
+"""For each worker, so that who waits sees them come."""
+
+
+def _nobody(_more: int) -> None:
+    """Who does not want to know."""
 
 
 class JobRunner:
@@ -25,17 +32,26 @@ class JobRunner:
         self._own = None if executor else ThreadPoolExecutor(self._workers, thread_name_prefix="crypto")
         self._executor = executor or self._own
 
-    async def sign(self, job: SignCetsJob) -> bytes:
-        """Packed signatures, in order."""
-        pieces = [self._submit(sign_cets, job.slice(start, stop)) for start, stop in self._cuts(len(job))]
-        return b"".join(await asyncio.gather(*pieces))
+    async def sign(self, job: SignCetsJob, done: Done = _nobody) -> bytes:
+        """Packed signatures, in order. `done` hears of each piece that is."""
 
-    async def verify(self, job: VerifyCetsJob) -> int | None:
-        """Index of the first invalid signature, or None."""
+        async def piece(part: SignCetsJob) -> bytes:
+            signed = await self._submit(sign_cets, part)
+            done(len(part))
+            return signed
+
+        return b"".join(await asyncio.gather(*(piece(job.slice(*cut)) for cut in self._cuts(len(job)))))
+
+    async def verify(self, job: VerifyCetsJob, done: Done = _nobody) -> int | None:
+        """Index of the first invalid signature, or None. `done` hears how many of each piece are valid."""
+
+        async def piece(part: VerifyCetsJob) -> int | None:
+            bad = await self._submit(verify_cets, part)
+            done(len(part) if bad is None else bad)
+            return bad
+
         cuts = self._cuts(len(job))
-        found: Sequence[int | None] = await asyncio.gather(
-            *(self._submit(verify_cets, job.slice(start, stop)) for start, stop in cuts)
-        )
+        found: Sequence[int | None] = await asyncio.gather(*(piece(job.slice(*cut)) for cut in cuts))
         return next((start + bad for (start, _), bad in zip(cuts, found, strict=True) if bad is not None), None)
 
     def close(self) -> None:
@@ -44,7 +60,7 @@ class JobRunner:
             self._own.shutdown(wait=False, cancel_futures=True)
 
     def _cuts(self, length: int) -> list[tuple[int, int]]:
-        size = max(1, -(-length // self._workers))
+        size = max(1, -(-length // (self._workers * PIECES)))
         return [(start, min(start + size, length)) for start in range(0, length, size)]
 
     def _submit(self, function: Callable[[Job], Result], job: Job) -> "asyncio.Future[Result]":

@@ -25,6 +25,7 @@ from cfd_core.oracle import Dialect, OracleKeys
 from cfd_core.serial.wire import OFFERS_PROTOCOL
 from cfd_core.values import EventId, Network, PeerId, Timestamp
 from cfd_node.clock import Clock
+from cfd_node.counts import Counts
 from cfd_node.jobs import JobRunner
 from cfd_node.payments import Payments
 from cfd_node.pump import Pump
@@ -107,6 +108,8 @@ class Node:
         """Of the newest block."""
         self.keep_from: Callable[[Effect], bool] = lambda _effect: False
         """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
+        self.counts = Counts()
+        """Signatures that are being made or verified."""
         self._make_chain()
         self._connections: dict[PeerId, Connection] = {}
         self._listeners: list[Callable[[Recorded], None]] = []
@@ -179,6 +182,7 @@ class Node:
             wallet=self.wallet,
             oracle=self._oracle,
             jobs=self._jobs,
+            counts=self.counts,
             open_stream=self._open_stream,
             attestation_delay=config.attestation_delay,
             bump_delay=config.bump_delay,

@@ -66,7 +66,22 @@ async def taken(taker: AsyncClient) -> tuple[m.OrderPreview, m.CfdRow]:
     raise AssertionError("the quotes go too fast")
 
 
+def assert_counted(told: list[m.Progress]) -> None:
+    """Every step in its order, and all signatures, first ours and then theirs."""
+    numbers = [each.number for each in told]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == told[0].steps == 10
+    counted = [each for each in told if each.total]
+    assert {each.step for each in counted} == {"signing cets", "verifying cets"}
+    for step in ("signing cets", "verifying cets"):
+        done = [each.done for each in counted if each.step == step]
+        assert done == sorted(done)
+        assert done[-1] == counted[0].total > 100
+
+
 async def test_from_an_offer_to_money_back(sandbox: Sandbox) -> None:
+    heard: list[m.Change] = []
+    sandbox.taker.desk.subscribe(heard.append)
     async with client(sandbox.taker) as taker, client(sandbox.maker) as maker:
         about = await taker.ask(calls.about())
         assert (about.sandbox, about.name) == (True, "taker")
@@ -78,6 +93,7 @@ async def test_from_an_offer_to_money_back(sandbox: Sandbox) -> None:
         assert opened.row.margin == preview.margin
         assert opened.row.liquidation_price == preview.liquidation_price
         assert [tx.kind for tx in opened.transactions] == ["lock"]
+        assert_counted([change.progress for change in heard if isinstance(change, m.ProgressMade)])
         assert opened.timeline[0].title == "order placed"
         assert len((await taker.ask(calls.cfds())).cfds) == 1
         exposure = await maker.ask(calls.exposure())

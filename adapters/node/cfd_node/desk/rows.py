@@ -16,6 +16,7 @@ from cfd_core.engine.punctual import next_try
 from cfd_core.values import Timestamp, words_of
 from cfd_node.desk.contradictions import outcomes_of
 from cfd_node.desk.figures import payoff, percent, rounded
+from cfd_node.desk.progress import progress_of
 from cfd_node.desk.requests import request_of
 from cfd_node.node import Node
 
@@ -118,15 +119,3 @@ def _transactions(cfd: Cfd, tip: int) -> Iterable[m.ContractTx]:
 def _tx(kind: str, raw: bytes, height: int | None, tip: int) -> m.ContractTx:
     confirmations = max(0, tip + 1 - height) if height else 0
     return m.ContractTx(kind=kind, txid=Transaction.parse(raw).txid, height=height or None, confirmations=confirmations)
-
-
-PROTOCOLS: Final = {"cfd-setup@1": "opening", "cfd-rollover@1": "rolling over", "cfd-settle@1": "settling"}
-
-
-def progress_of(node: Node, cfd: Cfd) -> m.Progress | None:
-    """Of the protocol run under way, if there is one."""
-    for run in node.engine.runs.values():
-        if run.cfd_id == cfd.id and run.state is not None:
-            name = PROTOCOLS.get(run.protocol, run.protocol)
-            return m.Progress(cfd=cfd.id, protocol=name, step=words_of(run.state), done=0, total=0)
-    return None

@@ -14,6 +14,7 @@ from cfd_node.daemon import Maker, Taker
 from cfd_node.desk import quotes, rows
 from cfd_node.desk.making_part import LiveMaking
 from cfd_node.desk.node_part import LiveNode
+from cfd_node.desk.progress import progress_of
 from cfd_node.desk.requests import requests_in
 from cfd_node.desk.trading_part import LiveTrading
 from cfd_node.desk.wallet_part import LiveWallet
@@ -49,6 +50,7 @@ class LiveDesk:
         self._told = _Told()
         self._background: set[asyncio.Task[None]] = set()
         maker.node.watch(self._turned)
+        maker.node.counts.on_change.append(self._counted)
         maker.node.supervisor.subscribe(self._service)
         if feed is not None:
             feed.on_quote.append(self._quoted)
@@ -85,9 +87,15 @@ class LiveDesk:
     def _progress(self, engine: Engine) -> None:
         for run in engine.runs.values():
             if run.cfd_id is not None and run.state is not None and self._told.changes(run.cfd_id, type(run.state)):
-                made = rows.progress_of(self._node, engine.cfds[run.cfd_id])
+                made = progress_of(self._node, engine.cfds[run.cfd_id])
                 if made is not None:
                     self._tell(m.ProgressMade(progress=made))
+
+    def _counted(self, key: CfdId) -> None:
+        if self._listeners and key in self._node.engine.cfds:
+            made = progress_of(self._node, self._node.engine.cfds[key])
+            if made is not None:
+                self._tell(m.ProgressMade(progress=made))
 
     def _offers(self, engine: Engine) -> None:
         for link in self._node.links:

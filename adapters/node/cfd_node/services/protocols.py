@@ -19,6 +19,7 @@ from cfd_node.acting import Acting
 from cfd_node.announcements import Announcements
 from cfd_node.attestations import AttestationPoller
 from cfd_node.clock import Clock
+from cfd_node.counts import Counts
 from cfd_node.jobs import JobRunner
 from cfd_node.offers import OfferStreams
 from cfd_node.pump import Pump
@@ -58,6 +59,7 @@ class Shells:
     wallet: BdkWallet
     oracle: OracleService
     jobs: JobRunner
+    counts: Counts
     open_stream: OpenStream
     attestation_delay: float
     bump_delay: float
@@ -76,6 +78,7 @@ class Shells:
             announcements=announcements,
             poller=poller,
             jobs=self.jobs,
+            counts=self.counts,
             open_stream=self.open_stream,
             bump_delay=self.bump_delay,
         )

@@ -44,9 +44,14 @@ class Progress(Model):
     """For people: `opening`, `rolling over`, `settling`."""
     step: str
     """What is being done or waited for, in a few words."""
+    number: Count
+    """Of the step, from 1; 0: the run has no numbered steps."""
+    steps: Count
+    """How many there are."""
     done: Count
+    """Signatures made or verified in this step."""
     total: Count
-    """Of `done`, for example signatures verified; 0: the step cannot be counted."""
+    """Of `done`; 0: nothing is counted in this step."""
 
 
 class CfdAction(Enum):

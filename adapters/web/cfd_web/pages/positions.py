@@ -9,7 +9,7 @@ from cfd_web.client import Call, calls, new_key
 from cfd_web.pages.choosing import choose
 from cfd_web.pages.drawing import figures, link_column, payoff, problem, table, written
 from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
-from cfd_web.pages.wording import sats, usd, utc
+from cfd_web.pages.wording import progress, sats, usd, utc
 
 COLUMNS: Final = (
     ("id", "CFD", "left"),
@@ -130,8 +130,7 @@ def _detail(found: m.CfdDetail) -> None:
     if row.warning:
         problem(row.warning)
     if found.progress is not None:
-        counted = f" ({found.progress.done:,} of {found.progress.total:,})" if found.progress.total else ""
-        ui.label(f"{found.progress.protocol}: {found.progress.step}{counted}")
+        ui.label(progress(found.progress))
         if found.progress.total:
             ui.linear_progress(found.progress.done / found.progress.total, show_value=False).props(
                 'aria-label="Progress"'

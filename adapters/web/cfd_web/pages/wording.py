@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from cfd_web import models as m
+
 
 def sats(amount: int | None, *, sign: bool = False) -> str:
     """An amount with its unit; a dash for none."""
@@ -17,6 +19,13 @@ def usd(price: Decimal | None) -> str:
 def utc(at: int | None) -> str:
     """A time; a dash for none."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def progress(found: m.Progress) -> str:
+    """How far a protocol run has come."""
+    place = f", step {found.number} of {found.steps}" if found.steps else ""
+    counted = f" ({found.done:,} of {found.total:,} signatures)" if found.total else ""
+    return f"{found.protocol}: {found.step}{place}{counted}"
 
 
 def ago(at: int | None, now: int) -> str:
