@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cfd_node.cli import main
+from cfd_node.commands.run import node_config
 from cfd_node.config import ACKNOWLEDGEMENT, Config, ConfigError, check_mainnet, example, load_config, parse_config
 from cfd_node.config.reading import options
 from cfd_node.config.settings import MakerAddress, Traffic, default_data
@@ -14,8 +15,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cfd_core.crypto.keys import Keychain
+from cfd_core.engine import Policy
 from cfd_core.oracle import Dialect
-from cfd_core.values import Network
+from cfd_core.values import Network, Secret
 
 DOCS = Path(__file__).parents[3] / "docs"
 PEER = "SHA256:" + "a" * 43
@@ -78,6 +81,16 @@ def test_variables_count_more_than_the_file_and_flags_more_than_both() -> None:
     variables = {"CFD_LIMITS_MAX_FEE_RATE": "20", "CFD_LIMITS_ACCEPT_UP_TO": "2", "HOME": "/root", "CFD_CONFIG": "x"}
     limits = _read(file, variables, {"limits.max_fee_rate": "30"}).limits
     assert (limits.max_fee_rate, limits.accept_up_to, limits.max_cfds_per_peer) == (30, 2, 5)
+
+
+def test_the_limits_are_the_engines_policy() -> None:
+    """Without any setting too: the defaults of both are the same."""
+    keychain = Keychain.from_seed(Secret(bytes(32)), Network.REGTEST)
+    assert node_config(Config(), keychain).policy == Policy()
+    text = "[limits]\nrollover_spread = 60\nmax_failed_orders_per_hour = 7\nmax_cfds_per_peer = 3\nauto_rollover = true"
+    policy = node_config(_read(text), keychain).policy
+    assert (policy.rollover_spread, policy.max_failed_orders_per_hour) == (60, 7)
+    assert (policy.max_cfds_per_peer, policy.auto_rollover) == (3, True)
 
 
 def test_a_list_in_a_variable_is_separated_by_commas() -> None:

@@ -124,10 +124,12 @@ def _policy(config: Config) -> Policy:
     limits = config.limits
     return Policy(
         max_cfds_per_peer=limits.max_cfds_per_peer,
+        max_failed_orders_per_hour=limits.max_failed_orders_per_hour,
         max_fee_rate=FeeRate(limits.max_fee_rate),
         max_funding_rate=limits.max_funding_rate,
         max_rollover_cost=None if limits.max_rollover_cost is None else Sats(limits.max_rollover_cost),
         auto_rollover=limits.auto_rollover,
+        rollover_spread=limits.rollover_spread,
     )
 
 

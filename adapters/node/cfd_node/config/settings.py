@@ -201,6 +201,11 @@ class LimitSettings:
         perhaps(whole(0, _MAX_SUPPLY, "sats")), None, "Maker: the most of your money that is open with all takers."
     )
     max_cfds_per_peer: int = option(whole(1, 10_000, "CFDs"), 100, "Maker: open CFDs with one taker.")
+    max_failed_orders_per_hour: int = option(
+        whole(1, 100_000, "orders"),
+        60,
+        "Maker: orders of a taker that came to nothing in an hour, until it is refused at once.",
+    )
     max_fee_rate: int = option(
         whole(1, MAX_FEE_RATE, "sat/vB"), 500, "The highest rate that is ever paid or agreed to."
     )
@@ -213,6 +218,11 @@ class LimitSettings:
         perhaps(whole(0, _MAX_SUPPLY, "sats")), None, "The most that one rollover may cost you, whoever proposes it."
     )
     auto_rollover: bool = option(switch(), False, "Taker: roll over by itself, within these limits.")
+    rollover_spread: int = option(
+        whole(0, 3_000, "seconds"),
+        900,
+        "Taker: rolling over by itself happens within so long after the hour, each CFD at a moment of its own.",
+    )
 
 
 @frozen(kw_only=True)
