@@ -144,6 +144,13 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def load(session: nox.Session) -> None:
+    """One maker process and many takers over SSH, all rolling over in one hour's window: `-- --takers 1000`."""
+    _prepare(session, "program", "tools")
+    _run(session, "python", "-m", "tests.load.campaign", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def properties(session: nox.Session) -> None:
     """The random histories of two nodes, long; nox -s tests tries eighty of them."""
     _prepare(session, "program", "tools")

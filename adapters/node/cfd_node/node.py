@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from cfd_electrum import ElectrumChain, OpenSocket, Relay, Road, ServerAddress, Witnesses
 from cfd_network import Address, Connection, Disconnected, Limits, SshTransport, Stream, peer_id
 from cfd_oracle import OracleClient
@@ -26,6 +26,7 @@ from cfd_core.serial.wire import OFFERS_PROTOCOL
 from cfd_core.values import EventId, Network, PeerId, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.counts import Counts
+from cfd_node.descriptors import room_for
 from cfd_node.jobs import JobRunner
 from cfd_node.payments import Payments
 from cfd_node.pump import Pump
@@ -75,6 +76,8 @@ class NodeConfig:
     listen: Address | None = None
     """Where takers reach this node; None: it does not listen. Port 0 takes a free one."""
     makers: tuple[tuple[Address, PeerId], ...] = ()
+    max_connections: int = 1_000
+    """Takers' links at one time; fewer where the system does not give so many files."""
     blocked: frozenset[PeerId] = frozenset()
     """Peers that may not connect."""
     policy: Policy = field(factory=Policy)
@@ -361,9 +364,10 @@ class Node:
 
     def _make_transport(self) -> SshTransport:
         running = self._protocols.running
+        room = room_for(self.config.max_connections) if self.config.listen else LINK_LIMITS.connections
         transport = SshTransport(
             self.config.keychain.transport_key(),
-            limits=LINK_LIMITS,
+            limits=evolve(LINK_LIMITS, connections=room),
             blocked=self.config.blocked,
             open_socket=self.config.peer_socket,
         )

@@ -114,6 +114,7 @@ def node_config(config: Config, keychain: Keychain) -> NodeConfig:
         oracle_dialect=config.oracle.dialect,
         oracle_keys=config.oracle.keys,
         listen=config.peers.listen,
+        max_connections=config.peers.max_connections,
         makers=tuple((maker.address, maker.peer) for maker in config.peers.makers),
         blocked=frozenset(config.peers.blocked),
         policy=_policy(config),

@@ -183,6 +183,11 @@ class PeerSettings:
     """Who is reached, and who may reach us."""
 
     listen: Address | None = option(perhaps(LISTEN), None, "Maker: where takers reach you.")
+    max_connections: int = option(
+        whole(1, 100_000, "links"),
+        1_000,
+        "Maker: links that takers may have at one time; each needs an open file, of which the system gives so many.",
+    )
     makers: tuple[MakerAddress, ...] = option(many(MAKER), (), "Taker: the makers whose offers you see.")
     blocked: tuple[PeerId, ...] = option(many(PEER, 10_000), (), "Peers that may not connect.")
 

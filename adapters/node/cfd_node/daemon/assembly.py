@@ -19,6 +19,7 @@ from cfd_node.daemon.maker import Maker
 from cfd_node.daemon.taker import Taker
 from cfd_node.desk import LiveDesk
 from cfd_node.folder import FolderRefused, check_private
+from cfd_node.jobs import JobRunner
 from cfd_node.logs import LogBook
 from cfd_node.node import Node, NodeConfig
 from cfd_node.services.api import ApiService
@@ -52,13 +53,16 @@ def assemble(
     feed: Feed | None = None,
     phrase: Secret | None = None,
     sandbox: bool = False,
+    jobs: JobRunner | None = None,
 ) -> Daemon:
     """Put it together; nothing runs yet. `config.policy` leaves orders to the maker, whatever it says.
+
+    `jobs` runs the slow crypto, as for `Node`.
 
     Makes the data folder and the API's token in it: `FolderRefused` or `AccessRefused` if that cannot be.
     """
     make_folder(config.folder)
-    node = Node(evolve(config, policy=_judged_by_the_maker(config.policy)), clock)
+    node = Node(evolve(config, policy=_judged_by_the_maker(config.policy)), clock, jobs=jobs)
     maker, taker = Maker(node, limits), Taker(node)
     prices = None if feed is None else FeedService(feed, clock.now)
     if prices is not None:

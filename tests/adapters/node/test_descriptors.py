@@ -1,0 +1,37 @@
+"""How many links a maker takes, by the files that the system gives it. In a process of its own: limits only go down."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import resource, sys
+from cfd_node.descriptors import room_for
+soft, hard, links = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(room_for(links), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+def room(soft: int, hard: int, links: int) -> tuple[int, int]:
+    """The links that there is room for, and the soft limit afterwards."""
+    words = [sys.executable, "-c", PROGRAM, *map(str, (soft, hard, links))]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    links_, limit = map(int, answer.split())
+    return links_, limit
+
+
+def test_the_soft_limit_is_raised_as_far_as_needed() -> None:
+    assert room(256, 1024, 500) == (500, 700)
+
+
+def test_what_suffices_is_left_alone() -> None:
+    assert room(900, 1024, 500) == (500, 900)
+
+
+def test_where_the_system_gives_fewer_files_fewer_links_are_taken() -> None:
+    """And what the node needs for itself stays: store, wallet and pages work on, whoever knocks."""
+    assert room(256, 512, 500) == (312, 512)
+
+
+def test_one_link_is_always_taken() -> None:
+    assert room(64, 64, 500) == (1, 64)
