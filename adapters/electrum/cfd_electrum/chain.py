@@ -105,6 +105,15 @@ class ElectrumChain:
         return self._servers[self._turn % len(self._servers)]
 
     @property
+    def servers(self) -> tuple[ServerAddress, ...]:
+        """All that there are."""
+        return self._servers
+
+    def next_server(self) -> None:
+        """Leave the present server for the one after it, at the next connection: `stop` and `start` for that."""
+        self._turn += 1
+
+    @property
     def doubt(self) -> str:
         """Why this chain may be a false one, for example because other servers see another; set it from outside."""
         return self._doubt

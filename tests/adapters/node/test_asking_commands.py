@@ -254,6 +254,13 @@ def test_health(desk: FakeDesk, run: Run) -> None:
     assert complaint(run("health", "--restart", "nothing")) == "Error: there is no service 'nothing'"
 
 
+def test_another_electrum_server(desk: FakeDesk, run: Run) -> None:
+    assert desk.node.server == 0
+    assert "from tcp://127.0.0.1:50002" in good(run("health", "--next-server"))
+    desk.down.add("chain")
+    assert complaint(run("health", "--next-server")) == "Error: the service chain cannot do that now"
+
+
 def test_logs(desk: FakeDesk, run: Run) -> None:
     desk.node.say("the lock is seen", cfd="ab" * 16)
     desk.node.say("bad news", m.LogLevel.ERROR)

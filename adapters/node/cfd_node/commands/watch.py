@@ -17,9 +17,12 @@ POLL_SECONDS: Final = 1.0
 @click.command("health")
 @click.option("--check", is_flag=True, help="Exit with 1 unless all is well.")
 @click.option("--restart", metavar="SERVICE", help="Restart a service first; its name is in --json.")
+@click.option("--next-server", is_flag=True, help="Leave the Electrum server for the next of your list first.")
 @asks
-def health(node: Asking, check: bool, restart: str | None) -> None:
+def health(node: Asking, check: bool, restart: str | None, next_server: bool) -> None:
     """How each of a node's services is."""
+    if next_server:
+        node.ask(calls.act_on_service("chain", m.ServiceAction.NEXT_SERVER))
     if restart is not None:
         node.ask(calls.act_on_service(restart, m.ServiceAction.RESTART))
     found = node.ask(calls.health())

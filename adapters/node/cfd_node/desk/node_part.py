@@ -1,6 +1,6 @@
 """The desk's part about the node: its services and its log."""
 
-from typing import Final
+from typing import Final, assert_never
 
 from cfd_web import models as m
 from cfd_web.desk import NotKnown, Refused, Unavailable
@@ -74,8 +74,13 @@ class LiveNode:
                 supervisor.start(name)
             case m.ServiceAction.STOP:
                 await supervisor.stop(name)
-            case _:
+            case m.ServiceAction.RESTART:
                 await supervisor.restart(name)
+            case m.ServiceAction.NEXT_SERVER:
+                self._node.chain.next_server()
+                await supervisor.restart(name)
+            case _:
+                assert_never(action)
         return self.service(name, self._node.health()[name])
 
     async def tip(self) -> m.Tip:
@@ -99,6 +104,8 @@ class LiveNode:
         stopped = health.level is Level.STOPPED
         # the API cannot be stopped by those who speak through it: nobody could start it again
         running = () if name == "api" else (m.ServiceAction.STOP, m.ServiceAction.RESTART)
+        if name == "chain" and len(self._node.chain.servers) > 1:
+            running = (*running, m.ServiceAction.NEXT_SERVER)
         return m.ServiceHealth(
             name=name,
             title=TITLES.get(name, f"Connection to {name}"),
@@ -113,7 +120,8 @@ class LiveNode:
 
     def _knew(self, name: str) -> str:
         if name == "chain" and self._node.chain.health.tip is not None:
-            return f"block {self._node.chain.health.tip:,}"
+            block = f"block {self._node.chain.health.tip:,}"
+            return f"{block} from {self._node.chain.server}" if len(self._node.chain.servers) > 1 else block
         if name == "price feed" and self._feed is not None and self._feed.quote is not None:
             return f"{self._feed.quote.middle:,} USD"
         return ""

@@ -25,6 +25,8 @@ class FakeNode:
     def __init__(self, world: "FakeDesk") -> None:
         self._world = world
         self.lines: list[m.LogLine] = []
+        self.server = 0
+        """Which of its two Electrum servers it asks."""
 
     def say(self, text: str, level: m.LogLevel = m.LogLevel.INFO, cfd: str = "") -> None:
         """Log a line."""
@@ -58,6 +60,7 @@ class FakeNode:
             self._world.down.add(name)
         else:
             self._world.down.discard(name)
+            self.server = (self.server + (action is m.ServiceAction.NEXT_SERVER)) % 2
         self._world.tell(m.ServiceChanged(service=self._service(name)))
         return self._service(name)
 
@@ -76,7 +79,9 @@ class FakeNode:
 
     def _service(self, name: str) -> m.ServiceHealth:
         down = name in self._world.down
-        running = (m.ServiceAction.STOP, m.ServiceAction.RESTART)
+        running = [m.ServiceAction.STOP, m.ServiceAction.RESTART]
+        if name == "chain":
+            running.append(m.ServiceAction.NEXT_SERVER)
         return m.ServiceHealth(
             name=name,
             title=TITLES[name],
@@ -84,7 +89,7 @@ class FakeNode:
             reason="stopped by the user" if down else "",
             since=samples.NOW,
             last_good_at=samples.NOW,
-            last_good="",
+            last_good=f"block 800,000 from tcp://127.0.0.1:5000{self.server + 1}" if name == "chain" else "",
             next_try_at=None,
-            actions=(m.ServiceAction.START,) if down else running,
+            actions=(m.ServiceAction.START,) if down else tuple(running),
         )
