@@ -105,7 +105,7 @@ async def test_receiving_and_sending(visitor: Visitor, desk: FakeDesk) -> None:
     await visitor.sees(samples.ADDRESS)
     await expect(visitor.page.get_by_role("img", name="QR code of the address")).to_be_visible(timeout=PATIENCE)
     await visitor.page.get_by_label("Address", exact=True).fill(samples.ADDRESS)
-    await visitor.page.get_by_label("Sats").fill("5000")
+    await visitor.page.get_by_label("Amount, sats").fill("5000")
     await visitor.press("Preview")
     await visitor.sees("Fee 282 sats (2 sat/vB); 9,994,718 sats stay in the wallet.")
     assert desk.moved == []

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cfd_core.values import Secret
+from cfd_web import models as m
 from cfd_web.access import Doorkeeper
 from cfd_web.answers import Answers
 from cfd_web.desk import Desk, Unsubscribe
@@ -27,6 +28,7 @@ from cfd_web.routes.node import node_routes
 from cfd_web.routes.sessions import session_routes
 from cfd_web.routes.trading import trading_routes
 from cfd_web.routes.wallet import wallet_routes
+from cfd_web.track import PriceTrack
 
 OPENAPI: Final = f"{PREFIX}/openapi.json"
 
@@ -47,6 +49,7 @@ class Api:
         self.moves = MoneyMoves(answers, desk.now)
         self.doorkeeper = Doorkeeper(settings.token, desk.now)
         self.metrics = Metrics(self.feed)
+        self.track = PriceTrack()
         self.inner = _routed(desk, self)
         """The application without the gate, to hang pages on."""
         self.state: dict[str, object] = {}
@@ -60,7 +63,11 @@ class Api:
     def open(self) -> None:
         """Listen to the desk's changes."""
         if self._unsubscribe is None:
-            self._unsubscribe = self._desk.subscribe(self.feed.tell)
+            self._unsubscribe = self._desk.subscribe(self._told)
+
+    def _told(self, change: m.Change) -> None:
+        self.track.tell(change)
+        self.feed.tell(change)
 
     async def close(self) -> None:
         """End all streams, and wait for requests that move money to be done."""
@@ -85,7 +92,7 @@ def _routed(desk: Desk, api: Api) -> FastAPI:
     )
     parts = (
         node_routes(desk.node),
-        trading_routes(desk.trading, api.moves),
+        trading_routes(desk.trading, api.moves, api.track),
         wallet_routes(desk.wallet, api.moves),
         making_routes(desk.making, api.moves),
         session_routes(api.doorkeeper),

@@ -35,19 +35,20 @@ class Feed:
         self._heartbeat = heartbeat
         self._epoch = secrets.token_hex(4)
         self._last = 0
+        self._last_of: dict[str, int] = {}
         self._news = asyncio.Event()
         self._generation = 0
         self.readers = 0
         """Streams that are open now."""
 
-    @property
-    def position(self) -> tuple[str, int]:
-        """Another one after each change, and after a time in which changes may have been missed."""
-        return (self._epoch, self._last)
+    def position_of(self, kinds: Collection[str]) -> tuple[str, int]:
+        """Another one after each change of these kinds, and after a time in which changes may have been missed."""
+        return (self._epoch, max((self._last_of.get(kind, 0) for kind in kinds), default=0))
 
     def tell(self, change: m.Change) -> None:
         """Keep a change, and wake the readers."""
         self._last += 1
+        self._last_of[change.kind] = self._last
         self._ring.append(_Entry(self._last, change.kind, change.model_dump_json()))
         self._wake()
 

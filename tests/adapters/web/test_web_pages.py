@@ -143,7 +143,7 @@ async def test_sending_is_previewed(person: User, desk: FakeDesk) -> None:
     person.find("Preview").click()
     await sees(person, "String should match pattern")
     person.find("Address").type(samples.ADDRESS)
-    person.find("Sats").type("5000")
+    person.find("Amount, sats").type("5000")
     person.find("Preview").click()
     await sees(person, "Fee 282 sats (2 sat/vB); 9,994,718 sats stay in the wallet.")
     assert desk.moved == []

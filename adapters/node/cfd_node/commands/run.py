@@ -92,6 +92,7 @@ def put_together(
         api=(listen.host, listen.port),
         feed=BitmexFeed(clock.now) if config.feed.bitmex else None,
         phrase=phrase,
+        pages=config.api.pages,
     )
 
 

@@ -257,6 +257,7 @@ class ApiSettings:
     listen: Address | None = option(
         perhaps(LISTEN), Address("127.0.0.1", 8470), "Where pages and API are served; keep it on this machine."
     )
+    pages: bool = option(switch(), True, "Whether there are pages beside the API; it does all that they do.")
 
 
 @frozen(kw_only=True)

@@ -54,8 +54,10 @@ def assemble(
     phrase: Secret | None = None,
     sandbox: bool = False,
     jobs: JobRunner | None = None,
+    pages: bool = True,
 ) -> Daemon:
-    """Put it together; nothing runs yet. `config.policy` leaves orders to the maker, whatever it says.
+    """Put it together; nothing runs yet. `config.policy` leaves orders to the maker, whatever it says. Without `pages`
+    only the API is served.
 
     `jobs` runs the slow crypto, as for `Node`.
 
@@ -71,7 +73,8 @@ def assemble(
     token = own_token(config.folder)
     answers = SqlAnswers(config.folder / ANSWERS_FILE)
     application = Api(desk, answers, ApiSettings(token=token))
-    _mount_pages(application, token)
+    if pages:
+        _mount_pages(application, token)
     server = ApiServer(application, *api)
 
     async def ours() -> None:

@@ -78,6 +78,10 @@ def price() -> Call[m.MarketPrice]:
     return _get("/price", m.MarketPrice)
 
 
+def price_history(span: m.PriceSpan = m.PriceSpan.RECENT) -> Call[m.PriceHistory]:
+    return _get("/price/history", m.PriceHistory, span=span.value)
+
+
 def offers() -> Call[m.Offers]:
     return _get("/offers", m.Offers)
 

@@ -57,7 +57,18 @@ from cfd_web.models.node import (
     ServiceState,
     Tip,
 )
-from cfd_web.models.trading import Maker, MarketPrice, Offer, Offers, Order, OrderPreview, Request
+from cfd_web.models.trading import (
+    Maker,
+    MarketPrice,
+    Offer,
+    Offers,
+    Order,
+    OrderPreview,
+    PriceHistory,
+    PricePoint,
+    PriceSpan,
+    Request,
+)
 
 __all__ = [
     "About",
@@ -105,6 +116,9 @@ __all__ = [
     "PayoffPoint",
     "PeerExposure",
     "PriceChanged",
+    "PriceHistory",
+    "PricePoint",
+    "PriceSpan",
     "Progress",
     "ProgressMade",
     "Request",

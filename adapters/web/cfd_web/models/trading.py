@@ -5,6 +5,7 @@ from enum import Enum
 from cfd_core.values import Position
 from cfd_web.models.cfds import PayoffPoint
 from cfd_web.models.fields import (
+    Count,
     FeeRate,
     Leverage,
     Model,
@@ -28,6 +29,33 @@ class MarketPrice(Model):
     """When the feed last spoke."""
     stale: bool
     """It has been silent for too long to be relied on."""
+
+
+class PriceSpan(Enum):
+    """How far back."""
+
+    RECENT = "recent"
+    """Half an hour, a point every five seconds."""
+    DAY = "day"
+    """A day, a point every minute."""
+
+
+class PricePoint(Model):
+    """The market's price at one time."""
+
+    at: Time
+    bid: Price
+    ask: Price
+
+
+class PriceHistory(Model):
+    """What the price feed said since the node was started; where it was silent, there is a gap."""
+
+    span: PriceSpan
+    step: Count
+    """Seconds between two points."""
+    points: tuple[PricePoint, ...]
+    """Oldest first."""
 
 
 class Offer(Model):

@@ -2,13 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from nicegui import ui
 
+from cfd_core.values import SATS_PER_BTC
 from cfd_web import models as m
+from cfd_web.pages.wishes import Unit
+from cfd_web.pages.wording import Wording
 
 TERMS: Final = {
     "Margin": "What you lock; more than this you cannot lose.",
@@ -29,6 +32,16 @@ TERMS: Final = {
     "Net position": "Contracts long less contracts short; one contract is one USD.",
     "Funding owed": "Fees that you owe all counterparties together. Minus: they owe you.",
     "Oracle event": "What the oracle has promised to sign a price for.",
+    "Bid": "At this price takers sell (go short).",
+    "Bid (you sell)": "At this price you sell: you gain when the price falls.",
+    "Ask": "At this price takers buy (go long).",
+    "Ask (you buy)": "At this price you buy: you gain when the price rises.",
+    "Quantity, USD": "The number of contracts. One contract is one USD.",
+    "Position": "Long gains when the price rises, short when it falls.",
+    "Counterparty": "The node on the other side, by the fingerprint of its key.",
+    "Needs you": "What does not go on well by itself.",
+    "Block": "In which block of the chain it is.",
+    "Rolls over": "When this node moves the expiry forward by itself.",
 }
 """Words that not everybody knows; the glossary in the documents says more."""
 
@@ -57,9 +70,14 @@ def word(name: str, classes: str = "") -> None:
     """A name, with its explanation where there is one."""
     label = ui.label(name).classes(classes)
     if name in TERMS:
-        label.classes("explained w-fit").props(f'tabindex=0 aria-description="{TERMS[name]}"')
-        with label:
-            ui.tooltip(TERMS[name]).classes("text-sm max-w-xs")
+        explain(label, TERMS[name])
+
+
+def explain(label: ui.label, meaning: str) -> None:
+    """Dots below a text, and what it means for those who ask with the mouse, the keyboard or a screen reader."""
+    label.classes("explained w-fit").props(f'tabindex=0 aria-description="{meaning}"')
+    with label:
+        ui.tooltip(meaning).classes("text-sm max-w-xs")
 
 
 def figures(pairs: Iterable[tuple[str, str]]) -> None:
@@ -68,6 +86,10 @@ def figures(pairs: Iterable[tuple[str, str]]) -> None:
         for name, value in pairs:
             word(name)
             ui.label(value).classes("text-right font-medium tabular-nums")
+
+
+_HEADER: Final = """<q-th :props="props"><span class="explained" tabindex="0" aria-description="{meaning}"
+>{{{{ props.col.label }}}}<q-tooltip class="text-sm max-w-xs">{meaning}</q-tooltip></span></q-th>"""
 
 
 def table(columns: Iterable[tuple[str, str, str]], key: str, nothing: str, **how: Any) -> ui.table:
@@ -85,6 +107,9 @@ def table(columns: Iterable[tuple[str, str, str]], key: str, nothing: str, **how
     made = ui.table(columns=described, rows=[], row_key=key, **how).classes("w-full")
     for slot, label in (("header", "Choose all"), ("body", "Choose this row")):
         made.add_slot(f"{slot}-selection", f'<q-checkbox v-model="props.selected" aria-label="{label}" />')
+    for column in described:
+        if column["label"] in TERMS:
+            made.add_slot(f"header-cell-{column['name']}", _HEADER.format(meaning=TERMS[str(column["label"])]))
     made.add_slot("no-data", f"<span>{nothing}</span>")
     return made.props(':grid="Quasar.Screen.lt.md" hide-selected-banner')
 
@@ -95,13 +120,30 @@ def link_column(made: ui.table, column: str, path: str) -> None:
     made.add_slot(f"body-cell-{column}", f'<q-td :props="props">{link}</q-td>')
 
 
-def payoff(points: Iterable[m.PayoffPoint], price: Decimal | None) -> dict[str, Any]:
+def explorer_column(made: ui.table, column: str) -> None:
+    """Make a column of transactions lead to the row's `href`, where it has one."""
+    link = """<a v-if="props.row.href" class="plain-link" target="_blank" rel="noreferrer noopener"
+        :href="props.row.href">{{ props.value }}</a><span v-else>{{ props.value }}</span>"""
+    made.add_slot(f"body-cell-{column}", f'<q-td :props="props">{link}</q-td>')
+
+
+def transaction(say: Wording, txid: str) -> None:
+    """A transaction's id, which leads to the chosen explorer if there is one."""
+    classes = "font-mono text-xs break-all"
+    if target := say.wishes.link(txid):
+        ui.link(txid, target, new_tab=True).classes(f"{classes} plain-link").props('rel="noreferrer noopener"')
+    else:
+        ui.label(txid).classes(classes)
+
+
+def payoff(say: Wording, points: Iterable[m.PayoffPoint], price: Decimal | None) -> dict[str, Any]:
     """Gain over price. ECharts takes floats; these are for the eye only."""
+    unit = 1 if say.unit is Unit.SATS else SATS_PER_BTC
     line: dict[str, Any] = {
         "type": "line",
         "showSymbol": False,
         "areaStyle": {"opacity": 0.15},
-        "data": [[float(point.price), point.gain] for point in points],
+        "data": [[float(point.price), point.gain / unit] for point in points],
     }
     if price is not None:
         line["markLine"] = {
@@ -110,9 +152,10 @@ def payoff(points: Iterable[m.PayoffPoint], price: Decimal | None) -> dict[str, 
             "label": {"formatter": "price"},
             "data": [{"xAxis": float(price)}],
         }
+    described = f"Gain in {say.unit.value} at each price when the position ends."
     return {
         "animation": False,
-        "aria": {"enabled": True, "label": {"description": "Gain in sats at each price when the position ends."}},
+        "aria": {"enabled": True, "label": {"description": described}},
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "value",
@@ -122,7 +165,7 @@ def payoff(points: Iterable[m.PayoffPoint], price: Decimal | None) -> dict[str, 
             "axisLabel": {"hideOverlap": True},
             "splitLine": FAINT,
         },
-        "yAxis": {"type": "value", "name": "gain, sats", "splitLine": FAINT},
+        "yAxis": {"type": "value", "name": f"gain, {say.unit.value}", "splitLine": FAINT},
         "grid": {"left": 16, "right": 48, "top": 40, "bottom": 8, "containLabel": True},
         "series": [line],
     }
@@ -140,6 +183,22 @@ def written(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
 
 def _harmless(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+class Patch:
+    """A part of a page that is drawn anew only when what it shows has changed: whoever reads there keeps the place."""
+
+    def __init__(self, classes: str = "w-full") -> None:
+        self._column = ui.column().classes(classes)
+        self._shown: object = self
+
+    def show(self, what: object, draw: Callable[[], None]) -> None:
+        """`draw` draws `what`."""
+        if what != self._shown:
+            self._shown = what
+            self._column.clear()
+            with self._column:
+                draw()
 
 
 def problem(text: str) -> None:

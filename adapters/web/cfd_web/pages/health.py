@@ -1,12 +1,15 @@
 """The page that is always there: how each service is, in plain words, and what can be done about it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import calls
-from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
+from cfd_web.pages.drawing import Patch
+from cfd_web.pages.frame import frame
+from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
 from cfd_web.pages.wording import ago, utc
 
 ICONS: Final = {
@@ -23,56 +26,86 @@ VERBS: Final = {
     m.ServiceAction.RESTART: "Restart",
     m.ServiceAction.NEXT_SERVER: "Another server",
 }
+MOST_LINES: Final = 50
+MOST_SEARCHED: Final = 1_000
+"""Lines among which one service's are looked for; the API gives no more at once."""
 
 
 async def health_page() -> None:
     """A card for each service, and the node's latest words."""
     here = place()
+    cards: dict[str, Patch] = {}
     with frame(here):
-        sentences = ui.column()
-        cards = ui.grid(columns=3).classes("w-full max-md:!grid-cols-1")
+        all_cards = ui.grid(columns=3).classes("w-full max-md:!grid-cols-1")
         with ui.expansion("Log", icon="notes").classes("w-full"):
-            lines = ui.column().classes("font-mono text-xs gap-0")
+            lines = Patch("font-mono text-xs gap-0")
 
     async def refresh() -> None:
         found = await quietly(here, calls.health())
         if isinstance(found, str):
             return
-        sentences.clear()
-        with sentences:
-            for sentence in found.needs_person:
-                ui.label(sentence).classes("text-negative").props('role="alert"')
-        cards.clear()
-        with cards:
-            for service in found.services:
-                _card(here, service, found.at)
-        log = await quietly(here, calls.log(limit=50))
-        lines.clear()
-        with lines:
-            for line in () if isinstance(log, str) else log.lines:
-                ui.label(f"{utc(line.at)}  {line.level.value:7}  {line.text}")
+        for service in found.services:
+            if service.name not in cards:
+                with all_cards:
+                    cards[service.name] = Patch()
+            _show_card(here, cards[service.name], service, _said(service, found.at))
+        log = await quietly(here, calls.log(limit=MOST_LINES))
+        if not isinstance(log, str):
+            lines.show(log, lambda: _lines(log.lines))
 
     keep_fresh(here, refresh)
 
 
-def _card(here: Place, service: m.ServiceHealth, now: int) -> None:
+def _show_card(here: Place, patch: Patch, service: m.ServiceHealth, said: list[str]) -> None:
+    patch.show((service.state, service.actions, said), lambda: _card(here, service, said))
+
+
+def _said(service: m.ServiceHealth, now: int) -> list[str]:
+    """How it is, in sentences."""
+    said = [f"{service.state.value}, for {ago(service.since, now).removesuffix(' ago')}", service.reason]
+    if service.next_try_at is not None:
+        said.append(f"The next try is at {utc(service.next_try_at)}.")
+    if service.last_good:
+        said.append(f"Last known: {service.last_good}, {ago(service.last_good_at, now)}")
+    return [sentence for sentence in said if sentence]
+
+
+def _card(here: Place, service: m.ServiceHealth, said: list[str]) -> None:
     icon, colour = ICONS[service.state]
-    with ui.card().props(f'role="region" aria-label="{_plain(service.title)}"'):
+    with ui.card().classes("w-full h-full").props(f'role="region" aria-label="{_plain(service.title)}"'):
         with ui.row().classes("items-center"):
-            ui.icon(icon, color=colour).classes("text-2xl")
+            ui.icon(icon, color=colour).classes("text-2xl").props('aria-hidden="true"')
             ui.label(service.title).classes("text-lg font-medium")
-        ui.label(f"{service.state.value}, for {ago(service.since, now).removesuffix(' ago')}")
-        if service.reason:
-            ui.label(service.reason)
-        if service.next_try_at is not None:
-            ui.label(f"The next try is at {utc(service.next_try_at)}.")
-        if service.last_good:
-            ui.label(f"Last known: {service.last_good}, {ago(service.last_good_at, now)}").classes("text-sm opacity-70")
+        for sentence in said:
+            ui.label(sentence)
         with ui.row():
             for action in service.actions:
                 ui.button(VERBS[action], on_click=lambda action=action: _act(here, service.name, action)).props(
                     "outline"
                 )
+            ui.button("Show log", on_click=lambda: _show_log(here, service)).props("flat")
+
+
+async def _show_log(here: Place, service: m.ServiceHealth) -> None:
+    """What the node logged about this service, newest last."""
+    found = await ask(here, calls.log(limit=MOST_SEARCHED, level=m.LogLevel.DEBUG))
+    if found is None:
+        return
+    about = [line for line in found.lines if line.service == service.name][-MOST_LINES:]
+    with ui.context.client.content, ui.dialog() as dialog, ui.card().classes("w-full max-w-4xl"):
+        ui.label(f"Log: {service.title}").classes("text-lg")
+        with ui.column().classes("font-mono text-xs gap-0"):
+            _lines(about)
+            if not about:
+                ui.label("Nothing was logged about it lately.")
+        ui.button("Close", on_click=dialog.close).props("outline")
+    await dialog
+    dialog.delete()
+
+
+def _lines(lines: Sequence[m.LogLine]) -> None:
+    for line in lines:
+        ui.label(f"{utc(line.at)}  {line.level.value:7}  {line.text}").classes("break-all")
 
 
 async def _act(here: Place, name: str, action: m.ServiceAction) -> None:

@@ -5,11 +5,13 @@ from typing import Any, Final
 from nicegui import ui
 
 from cfd_web import models as m
-from cfd_web.client import calls, new_key
-from cfd_web.pages.drawing import figures, table
+from cfd_web.client import calls
+from cfd_web.pages.asking import do_if_agreed
+from cfd_web.pages.drawing import figures, link_column, table
+from cfd_web.pages.frame import frame
 from cfd_web.pages.offering import offer_form
-from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
-from cfd_web.pages.wording import sats, usd, utc
+from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
+from cfd_web.pages.wording import Wording, ahead, utc
 
 OFFERS: Final = (
     ("bid", "Bid", "right"),
@@ -36,6 +38,16 @@ EXPIRIES: Final = (
     ("rolled", "Rolled over by themselves", "right"),
 )
 
+ROLLOVERS: Final = (
+    ("id", "CFD", "left"),
+    ("when", "Rolls over", "left"),
+    ("expiry", "Expiry", "left"),
+    ("position", "Position", "left"),
+    ("funding", "Funding a day", "right"),
+    ("owed", "Fees so far", "right"),
+)
+MOST_ROLLOVERS: Final = 50
+
 
 async def making_page() -> None:
     """Requests first: they wait for an answer."""
@@ -53,6 +65,9 @@ async def making_page() -> None:
         by_peer = table(PEERS, "peer", "Nothing is open with anybody.", selection="single")
         ui.button("Block the chosen counterparty", on_click=lambda: _block(here, by_peer)).props("outline")
         by_expiry = table(EXPIRIES, "expiry", "Nothing expires.")
+        ui.label("Rollovers due").classes("text-lg")
+        due = table(ROLLOVERS, "key", "Nothing is rolled over by itself.")
+        link_column(due, "id", "/positions/")
         ui.label("Kept out").classes("text-lg")
         kept_out = ui.column().classes("w-full")
 
@@ -60,13 +75,17 @@ async def making_page() -> None:
         await _show_requests(here, waiting)
         offers = await quietly(here, calls.own_offers())
         if not isinstance(offers, str):
-            offered.rows = [_offer(offer) for offer in offers.offers]
+            offered.rows = [_offer(here.say, offer) for offer in offers.offers]
         found = await quietly(here, calls.exposure())
         total.clear()
         with total:
-            figures([("At stake", found)] if isinstance(found, str) else _total(found))
+            figures([("At stake", found)] if isinstance(found, str) else _total(here.say, found))
         if not isinstance(found, str):
-            by_peer.rows, by_expiry.rows = list(map(_peer, found.by_peer)), list(map(_expiry, found.by_expiry))
+            by_peer.rows = [_peer(here.say, peer) for peer in found.by_peer]
+            by_expiry.rows = [_expiry(here.say, expiry) for expiry in found.by_expiry]
+        open_now = await quietly(here, calls.cfds(over=False))
+        if not isinstance(open_now, str):
+            due.rows = _rollovers(here.say, open_now)
         await _show_blocked(here, kept_out)
 
     keep_fresh(here, refresh)
@@ -84,7 +103,7 @@ async def _show_requests(here: Place, into: ui.column) -> None:
             return
         for request in found:
             with ui.card().classes("w-full").props('role="region" aria-label="Request"'):
-                ui.label(_asked(request))
+                ui.label(_asked(here.say, request))
                 ui.label(f"From {request.peer}; without an answer it is rejected at {utc(request.answer_by)}.").classes(
                     "text-sm break-all"
                 )
@@ -95,39 +114,35 @@ async def _show_requests(here: Place, into: ui.column) -> None:
                     )
 
 
-def _asked(request: m.Request) -> str:
+def _asked(say: Wording, request: m.Request) -> str:
     if request.kind is m.Request.Kind.SETTLEMENT:
-        return f"Settle at {usd(request.price)}: you gain {sats(request.gain, sign=True)}."
+        return f"Settle at {say.usd(request.price)}: you gain {say.money(request.gain, sign=True)}."
     return (
-        f"Go {request.position.value} {request.quantity:,} USD at {usd(request.price)} with {request.leverage}x: "
-        f"you lock {sats(request.margin)}."
+        f"Go {request.position.value} {say.whole(request.quantity)} USD at {say.usd(request.price)} "
+        f"with {request.leverage}x: you lock {say.money(request.margin)}."
     )
 
 
 async def _answer(here: Place, request: m.Request, *, yes: bool) -> None:
     call = calls.accept(request.cfd) if yes else calls.reject(request.cfd, "rejected by the user")
-    key = new_key()
-    with ui.context.client.content, ui.dialog() as dialog, ui.card():  # not among what is drawn anew
+
+    def draw() -> None:
         ui.label("Accept this?" if yes else "Reject this?").classes("text-lg")
-        ui.label(_asked(request))
-        with ui.row():
-            ui.button("Go on", on_click=lambda: dialog.submit("yes"))
-            ui.button("No", on_click=dialog.close).props("outline")
-    if await dialog == "yes":
-        done = await quietly(here, call, key=key)
-        ui.notify(done if isinstance(done, str) else f"{done.state}: {done.meaning}")
+        ui.label(_asked(here.say, request))
+
+    await do_if_agreed(here, "Go on", draw, call, lambda done: f"{done.state}: {done.meaning}")
 
 
 # --- offers ----------------------------------------------------------------------------------------------------------
 
 
-def _offer(offer: m.Offer) -> dict[str, Any]:
+def _offer(say: Wording, offer: m.Offer) -> dict[str, Any]:
     return {
         "id": offer.id,
-        "bid": usd(offer.bid),
-        "ask": usd(offer.ask),
-        "quantity": f"{offer.min_quantity:,} to {offer.max_quantity:,}",
-        "funding": f"{(offer.funding_rate * 100).normalize():+f} %",
+        "bid": say.usd(offer.bid),
+        "ask": say.usd(offer.ask),
+        "quantity": f"{say.whole(offer.min_quantity)} to {say.whole(offer.max_quantity)}",
+        "funding": say.percent(offer.funding_rate),
         "expiry": utc(offer.expiry),
         "published": utc(offer.published_at),
     }
@@ -142,39 +157,56 @@ async def _withdraw(here: Place, offered: ui.table) -> None:
 # --- what is at stake ------------------------------------------------------------------------------------------------
 
 
-def _total(found: m.Exposure) -> list[tuple[str, str]]:
+def _total(say: Wording, found: m.Exposure) -> list[tuple[str, str]]:
     return [
-        ("Net position", f"{found.net_quantity:+,} USD"),
-        ("Margin", sats(found.margin)),
-        ("Gain", sats(found.unrealised, sign=True)),
-        ("Gained so far", sats(found.realised, sign=True)),
-        ("Funding owed", sats(found.funding_owed, sign=True)),
-        ("Accepted without asking, up to", sats(found.accept_up_to)),
-        ("Limit for each counterparty", "none" if found.limit_per_peer is None else sats(found.limit_per_peer)),
-        ("Limit for all", "none" if found.limit_total is None else sats(found.limit_total)),
+        ("Net position", f"{say.whole(found.net_quantity, sign=True)} USD"),
+        ("Margin", say.money(found.margin)),
+        ("Gain", say.money(found.unrealised, sign=True)),
+        ("Gained so far", say.money(found.realised, sign=True)),
+        ("Funding owed", say.money(found.funding_owed, sign=True)),
+        ("Accepted without asking, up to", say.money(found.accept_up_to)),
+        ("Limit for each counterparty", "none" if found.limit_per_peer is None else say.money(found.limit_per_peer)),
+        ("Limit for all", "none" if found.limit_total is None else say.money(found.limit_total)),
     ]
 
 
-def _peer(found: m.PeerExposure) -> dict[str, Any]:
+def _peer(say: Wording, found: m.PeerExposure) -> dict[str, Any]:
     return {
         "peer": found.peer,
         "state": ("connected" if found.connected else "not connected") + (", blocked" if found.blocked else ""),
-        "cfds": f"{found.cfds:,}",
-        "net": f"{found.long_quantity - found.short_quantity:+,} USD",
-        "margin": sats(found.margin),
-        "gain": sats(found.unrealised, sign=True),
+        "cfds": say.whole(found.cfds),
+        "net": f"{say.whole(found.long_quantity - found.short_quantity, sign=True)} USD",
+        "margin": say.money(found.margin),
+        "gain": say.money(found.unrealised, sign=True),
         "expiry": utc(found.next_expiry),
     }
 
 
-def _expiry(found: m.ExpiryExposure) -> dict[str, Any]:
+def _expiry(say: Wording, found: m.ExpiryExposure) -> dict[str, Any]:
     return {
         "expiry": utc(found.expiry),
-        "cfds": f"{found.cfds:,}",
-        "net": f"{found.net_quantity:+,} USD",
-        "margin": sats(found.margin),
-        "rolled": f"{found.rolled_over_by_itself:,}",
+        "cfds": say.whole(found.cfds),
+        "net": f"{say.whole(found.net_quantity, sign=True)} USD",
+        "margin": say.money(found.margin),
+        "rolled": say.whole(found.rolled_over_by_itself),
     }
+
+
+def _rollovers(say: Wording, found: m.Cfds) -> list[dict[str, Any]]:
+    """The soonest first."""
+    coming = sorted((row.rollover_at, row.id, row) for row in found.cfds if row.rollover_at is not None)
+    return [
+        {
+            "key": row.id,
+            "id": row.id[:8],
+            "when": f"{utc(at)}, {ahead(at, found.at)}",
+            "expiry": utc(row.expiry),
+            "position": f"{row.position.value} {say.whole(row.quantity)} USD",
+            "funding": say.percent(row.funding_rate),
+            "owed": say.money(row.fees_owed, sign=True),
+        }
+        for at, _, row in coming[:MOST_ROLLOVERS]
+    ]
 
 
 async def _block(here: Place, by_peer: ui.table) -> None:

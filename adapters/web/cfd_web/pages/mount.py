@@ -19,7 +19,9 @@ from cfd_web.gate import SIGN_IN_PAGE
 from cfd_web.pages.health import health_page
 from cfd_web.pages.making import making_page
 from cfd_web.pages.place import STATE, Place
-from cfd_web.pages.positions import position_page, positions_page
+from cfd_web.pages.position import position_page
+from cfd_web.pages.positions import positions_page
+from cfd_web.pages.settings import settings_page
 from cfd_web.pages.sign_in import SIGN_IN_HTML
 from cfd_web.pages.trade import trade_page
 from cfd_web.pages.wallet import wallet_page
@@ -35,7 +37,7 @@ def mount_pages(api: Api, token: Secret) -> None:
     """Serve the pages beside the API. Call it once for each API, before its server starts."""
     transport = httpx.ASGITransport(app=api.app)
     client = AsyncClient(Access("http://127.0.0.1", token), transport=transport)
-    api.state[STATE] = Place(client, api.feed)
+    api.state[STATE] = Place(client, api.feed, _wishes_of(api))
     api.inner.add_route(SIGN_IN_PAGE, _sign_in, methods=["GET"])
     api.lifespan = _MACHINERY.runs
     if not core.app.config.has_run_config:
@@ -52,6 +54,11 @@ def mount_pages(api: Api, token: Secret) -> None:
         )
     else:
         api.inner.mount("/", core.app)
+
+
+def _wishes_of(api: Api) -> str:
+    """The name of the cookie that keeps what a browser's person chose, for this node only."""
+    return api.doorkeeper.cookie.replace("session", "wishes", 1)
 
 
 class _Machinery:
@@ -101,6 +108,7 @@ def _register() -> None:
     ui.page("/wallet")(wallet_page)
     ui.page("/making")(making_page)
     ui.page("/health")(health_page)
+    ui.page("/settings")(settings_page)
 
 
 async def _sign_in(_request: Request) -> HTMLResponse:

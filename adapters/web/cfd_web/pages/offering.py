@@ -1,6 +1,7 @@
 """The form to publish an offer by hand. Bots use the API."""
 
 from decimal import Decimal
+from typing import Final
 
 from nicegui import ui
 from pydantic import ValidationError
@@ -10,7 +11,8 @@ from cfd_web.client import calls, new_key
 from cfd_web.pages.drawing import TERMS
 from cfd_web.pages.place import Place, quietly
 
-LEVERAGES = (1, 2, 3, 5, 10)
+LEVERAGES: Final = (1, 2, 3, 5, 10)
+LONG_PAYS: Final = "Plus: whoever is long pays whoever is short."
 
 
 async def offer_form(here: Place) -> None:
@@ -27,26 +29,26 @@ async def offer_form(here: Place) -> None:
             leverages = ui.select(list(LEVERAGES), value=[1, 2], multiple=True, label="Leverages for takers")
             own = ui.select(list(LEVERAGES), value=1, label="Your leverage")
             fee = ui.number("Opening fee, sats", value=0, min=0, precision=0).tooltip(TERMS["Opening fee"])
-            funding = ui.input("Funding a day, %", value="0.01").tooltip("Plus: whoever is long pays whoever is short.")
+            funding = ui.input("Funding a day, %", value=here.say.written(Decimal("0.01"))).tooltip(LONG_PAYS)
         wrong = ui.label("").classes("bad").props('role="alert"')
 
         async def publish() -> None:
             try:
                 wish = m.NewOffer(
-                    bid=Decimal(bid.value) if bid.value else None,
-                    ask=Decimal(asked.value) if asked.value else None,
+                    bid=here.say.read(bid.value) if bid.value else None,
+                    ask=here.say.read(asked.value) if asked.value else None,
                     min_quantity=int(least.value or 0),
                     max_quantity=int(most.value or 0),
                     leverages=tuple(leverages.value),
                     maker_leverage=own.value,
                     opening_fee=int(fee.value or 0),
-                    funding_rate=Decimal(funding.value) / 100,
+                    funding_rate=here.say.read(funding.value) / 100,
                 )
             except ValidationError as error:
                 wrong.text = error.errors()[0]["msg"].removeprefix("Value error, ")
                 return
-            except ArithmeticError:
-                wrong.text = "a price or a rate is not a number"
+            except ValueError as error:
+                wrong.text = str(error)
                 return
             done = await quietly(here, calls.publish(wish), key=key)
             if isinstance(done, str):

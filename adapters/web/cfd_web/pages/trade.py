@@ -6,10 +6,14 @@ from nicegui import ui
 
 from cfd_core.values import Position
 from cfd_web import models as m
-from cfd_web.client import calls, new_key
-from cfd_web.pages.drawing import figures, payoff, table
-from cfd_web.pages.place import Place, frame, keep_fresh, place, quietly
-from cfd_web.pages.wording import sats, usd, utc
+from cfd_web.client import calls
+from cfd_web.pages.asking import do_if_agreed
+from cfd_web.pages.drawing import TERMS, Patch, figures, payoff, table
+from cfd_web.pages.frame import frame
+from cfd_web.pages.market import Market
+from cfd_web.pages.place import Place, keep_fresh, place, quietly
+from cfd_web.pages.tour import tour
+from cfd_web.pages.wording import Wording, utc
 
 CHOOSE: Final = "Choose an offer above."
 COLUMNS: Final = (
@@ -29,20 +33,19 @@ async def trade_page() -> None:
     """The market, the offers, and the ticket."""
     here = place()
     with frame(here):
-        market = ui.label("").classes("text-xl").props('aria-live="polite"')
+        tour(here)
+        market = Market(here)
         offered = table(COLUMNS, "id", "No maker offers anything now.", selection="single")
         absent = ui.column()
         ticket = Ticket(here)
     offered.on_select(lambda event: ticket.choose(event.selection[0]["id"] if event.selection else ""))
 
     async def refresh() -> None:
-        price = await quietly(here, calls.price())
-        market.text = f"No market price: {price}" if isinstance(price, str) else _market(price)
         offers = await quietly(here, calls.offers())
         if isinstance(offers, str):
             return
         ticket.offers = {offer.id: offer for maker in offers.makers for offer in maker.offers}
-        offered.rows = [_row(maker, offer) for maker in offers.makers for offer in maker.offers]
+        offered.rows = [_row(here.say, maker, offer) for maker in offers.makers for offer in maker.offers]
         absent.clear()
         with absent:
             for maker in offers.makers:
@@ -51,23 +54,20 @@ async def trade_page() -> None:
         await ticket.follow()
         offered.selected = [row for row in offered.rows if row["id"] == ticket.chosen]
 
+    keep_fresh(here, market.refresh, {"price", "service"})
     keep_fresh(here, refresh)
 
 
-def _market(price: m.MarketPrice) -> str:
-    return f"Market: {usd(price.bid)} / {usd(price.ask)}" + (" (old)" if price.stale else "")
-
-
-def _row(maker: m.Maker, offer: m.Offer) -> dict[str, Any]:
+def _row(say: Wording, maker: m.Maker, offer: m.Offer) -> dict[str, Any]:
     return {
         "id": offer.id,
         "maker": maker.name or maker.peer,
-        "bid": usd(offer.bid),
-        "ask": usd(offer.ask),
-        "quantity": f"{offer.min_quantity:,} to {offer.max_quantity:,}",
+        "bid": say.usd(offer.bid),
+        "ask": say.usd(offer.ask),
+        "quantity": f"{say.whole(offer.min_quantity)} to {say.whole(offer.max_quantity)}",
         "leverages": ", ".join(f"{leverage}x" for leverage in offer.leverages),
-        "fee": sats(offer.opening_fee),
-        "funding": f"{(offer.funding_rate * 100).normalize():+f} %",
+        "fee": say.money(offer.opening_fee),
+        "funding": say.percent(offer.funding_rate),
         "expiry": utc(offer.expiry),
         "obstacle": offer.obstacle,
     }
@@ -89,13 +89,13 @@ class Ticket:
             self._hint = ui.label(CHOOSE).classes("text-lg").props('aria-live="polite"')
             with ui.row().classes("items-end"):
                 self._side = ui.toggle({"long": "Buy (long)", "short": "Sell (short)"}, value="long")
-                self._quantity = ui.number("Quantity, USD", min=1, precision=0)
-                self._leverage = ui.select([1], value=1, label="Leverage").classes("w-24")
+                self._quantity = ui.number("Quantity, USD", min=1, precision=0).tooltip(TERMS["Quantity, USD"])
+                self._leverage = ui.select([1], value=1, label="Leverage").classes("w-24").tooltip(TERMS["Leverage"])
             with ui.row().classes("w-full items-start max-md:flex-col gap-6"):
-                self._figures = ui.column().classes("grow")
+                self._figures = Patch("grow")
                 with ui.column().classes("grow min-w-[50%] max-md:w-full") as self._picture:
                     ui.label("What you gain or lose, by the price at the end").classes("font-medium")
-                    self._chart = ui.echart(payoff((), None), renderer="svg").classes("w-full h-64")
+                    self._chart = ui.echart(payoff(here.say, (), None), renderer="svg").classes("w-full h-64")
             self._take = ui.button("Take the offer", on_click=self._confirm)
         for element in (self._side, self._quantity, self._leverage):
             element.on_value_change(self.preview)
@@ -140,44 +140,40 @@ class Ticket:
 
     def _show(self, hint: str, found: m.OrderPreview | None) -> None:
         self._hint.text, self._take.enabled, self._found = hint, self._order is not None, found
-        self._figures.clear()
-        with self._figures:
-            figures(_figures(found))
+        values = _figures(self._here.say, found)
+        self._figures.show(values, lambda: figures(values))
         self._picture.visible = found is not None
         if found is not None:
-            self._chart.options.update(payoff(found.payoff, found.price))
+            self._chart.options.update(payoff(self._here.say, found.payoff, found.price))
             self._chart.update()
 
     async def _confirm(self) -> None:
-        order, key = self._order, new_key()
+        order, found, say = self._order, self._found, self._here.say
         if order is None:
             return
-        with ui.dialog() as dialog, ui.card():
-            ui.label(f"Go {order.position.value} {order.quantity:,} USD with {order.leverage}x?").classes("text-lg")
-            figures(_figures(self._found))
+
+        def draw() -> None:
+            title = f"Go {order.position.value} {say.whole(order.quantity)} USD with {order.leverage}x?"
+            ui.label(title).classes("text-lg")
+            figures(_figures(say, found))
             ui.label("The margin is locked once both have signed; until then either side can still step back.")
-            with ui.row():
-                ui.button("Take it", on_click=lambda: dialog.submit("yes"))
-                ui.button("No", on_click=dialog.close).props("outline")
-        if await dialog == "yes":
-            taken = await quietly(self._here, calls.take(order), key=key)
-            if isinstance(taken, str):
-                ui.notify(taken, type="negative")
-            else:
-                ui.navigate.to(f"/positions/{taken.id}")
+
+        taken = await do_if_agreed(self._here, "Take it", draw, calls.take(order), lambda _: "")
+        if taken is not None:
+            ui.navigate.to(f"/positions/{taken.id}")
 
 
-def _figures(found: m.OrderPreview | None) -> list[tuple[str, str]]:
+def _figures(say: Wording, found: m.OrderPreview | None) -> list[tuple[str, str]]:
     if found is None:
         return []
     return [
-        ("Price", usd(found.price)),
-        ("Your margin", sats(found.margin)),
-        ("Opening fee", sats(found.opening_fee)),
-        ("Funding a day", sats(found.funding_per_day, sign=True)),
-        ("Transaction fees, about", sats(found.chain_fee)),
-        ("Liquidation price", usd(found.liquidation_price)),
+        ("Price", say.usd(found.price)),
+        ("Your margin", say.money(found.margin)),
+        ("Opening fee", say.money(found.opening_fee)),
+        ("Funding a day", say.money(found.funding_per_day, sign=True)),
+        ("Transaction fees, about", say.money(found.chain_fee)),
+        ("Liquidation price", say.usd(found.liquidation_price)),
         ("Expiry", utc(found.expiry)),
-        ("Worst case", sats(-found.worst_case)),
-        ("In the wallet", sats(found.spendable)),
+        ("Worst case", say.money(-found.worst_case)),
+        ("In the wallet", say.money(found.spendable)),
     ]

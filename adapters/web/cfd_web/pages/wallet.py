@@ -7,11 +7,13 @@ from nicegui import ui
 from pydantic import ValidationError
 
 from cfd_web import models as m
-from cfd_web.client import calls, new_key
+from cfd_web.client import calls
+from cfd_web.pages.asking import do_if_agreed
 from cfd_web.pages.backup import check_backup
-from cfd_web.pages.drawing import figures, table, written
-from cfd_web.pages.place import Place, ask, frame, keep_fresh, place, quietly
-from cfd_web.pages.wording import sats, utc
+from cfd_web.pages.drawing import explorer_column, figures, table, written
+from cfd_web.pages.frame import frame
+from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
+from cfd_web.pages.wording import Wording, utc
 
 COLUMNS: Final = (
     ("when", "When", "left"),
@@ -37,6 +39,7 @@ async def wallet_page() -> None:
             ui.button("New address").on_click(lambda: _deposit(here, shown))
         _send_form(here)
         history = table(COLUMNS, "txid", "No transactions yet.")
+        explorer_column(history, "txid")
         with ui.row():
             ui.button("Save as CSV", icon="download", on_click=lambda: _export(here)).props("outline no-caps")
             ui.button("Check the backup words", on_click=lambda: check_backup(here)).props("outline no-caps")
@@ -45,10 +48,10 @@ async def wallet_page() -> None:
         wallet = await quietly(here, calls.wallet())
         balance.clear()
         with balance:
-            figures([("Wallet", wallet)] if isinstance(wallet, str) else _figures(wallet))
+            figures([("Wallet", wallet)] if isinstance(wallet, str) else _figures(here.say, wallet))
         found = await quietly(here, calls.history())
         if not isinstance(found, str):
-            history.rows = [_row(entry) for entry in found.entries]
+            history.rows = [_row(here.say, entry) for entry in found.entries]
 
     keep_fresh(here, refresh)
 
@@ -61,25 +64,26 @@ async def _export(here: Place) -> None:
         ui.download.content(written(CSV_COLUMNS, rows), "wallet.csv", "text/csv")
 
 
-def _figures(wallet: m.Wallet) -> list[tuple[str, str]]:
+def _figures(say: Wording, wallet: m.Wallet) -> list[tuple[str, str]]:
     old = " (the last sync failed)" if wallet.stale else ""
     return [
-        ("Spendable", sats(wallet.spendable)),
-        ("Set aside", sats(wallet.reserved)),
-        ("On its way in", sats(wallet.pending)),
-        ("Locked in contracts", sats(wallet.locked)),
+        ("Spendable", say.money(wallet.spendable)),
+        ("Set aside", say.money(wallet.reserved)),
+        ("On its way in", say.money(wallet.pending)),
+        ("Locked in contracts", say.money(wallet.locked)),
         ("As of", utc(wallet.synced_at) + old),
     ]
 
 
-def _row(entry: m.HistoryEntry) -> dict[str, Any]:
+def _row(say: Wording, entry: m.HistoryEntry) -> dict[str, Any]:
     return {
         "when": utc(entry.at),
         "what": entry.label,
-        "net": sats(entry.net, sign=True),
-        "fee": sats(entry.fee),
-        "height": "not yet" if entry.height is None else f"{entry.height:,}",
+        "net": say.money(entry.net, sign=True),
+        "fee": say.money(entry.fee),
+        "height": "not yet" if entry.height is None else say.whole(entry.height),
         "txid": entry.txid,
+        "href": say.wishes.link(entry.txid),
     }
 
 
@@ -100,7 +104,7 @@ def _send_form(here: Place) -> None:
         ui.label("Send").classes("text-lg")
         with ui.row().classes("items-end w-full"):
             address = ui.input("Address").classes("grow")
-            amount = ui.number("Sats", min=1, precision=0)
+            amount = ui.input("Amount, " + here.say.unit.value)
             everything = ui.checkbox("Everything")
             rate = ui.number("Fee rate, sat/vB", min=1, precision=0, placeholder="normal").props(
                 'hint="Empty: as usual"'
@@ -109,14 +113,18 @@ def _send_form(here: Place) -> None:
 
         async def preview() -> None:
             try:
+                typed = "" if everything.value else (amount.value or "").strip()
                 wish = m.Send(
                     address=(address.value or "").strip(),
-                    sats=None if everything.value or not amount.value else int(amount.value),
+                    sats=here.say.read_money(typed) if typed else None,
                     drain=bool(everything.value),
                     fee_rate=int(rate.value) if rate.value else None,
                 )
             except ValidationError as error:
                 ui.notify(error.errors()[0]["msg"].removeprefix("Value error, "), type="negative")
+                return
+            except ValueError as error:
+                ui.notify(str(error), type="negative")
                 return
             await _confirm(here, wish)
 
@@ -127,17 +135,15 @@ async def _confirm(here: Place, wish: m.Send) -> None:
     found = await ask(here, calls.preview_send(wish))
     if found is None:
         return
-    key = new_key()
-    with ui.dialog() as dialog, ui.card():
-        ui.label(f"{sats(found.sats)} to").classes("text-lg")
+
+    def draw() -> None:
+        ui.label(f"{here.say.money(found.sats)} to").classes("text-lg")
         ui.label(found.address).classes("font-mono break-all")
-        ui.label(f"Fee {sats(found.fee)} ({found.fee_rate} sat/vB); {sats(found.left)} stay in the wallet.")
+        left = here.say.money(found.left)
+        ui.label(f"Fee {here.say.money(found.fee)} ({found.fee_rate} sat/vB); {left} stay in the wallet.")
         for warning in (*found.warnings, *filter(None, [found.obstacle])):
-            ui.label(warning).classes("text-negative")
-        with ui.row():
-            if not found.obstacle:
-                ui.button("Send", on_click=lambda: dialog.submit("yes"))
-            ui.button("No", on_click=dialog.close).props("outline")
-    if await dialog == "yes":
-        sent = await quietly(here, calls.send(wish), key=key)
-        ui.notify(sent if isinstance(sent, str) else f"Sent: {sent.txid}")
+            ui.label(warning).classes("bad").props('role="alert"')
+
+    await do_if_agreed(
+        here, "" if found.obstacle else "Send", draw, calls.send(wish), lambda sent: f"Sent: {sent.txid}"
+    )

@@ -11,6 +11,7 @@ from cfd_web.models.fields import Count, Price, Reason
 from cfd_web.once import IdempotencyKey, MoneyMoves, fingerprint
 from cfd_web.problems import documented
 from cfd_web.routes import PREFIX
+from cfd_web.track import PriceTrack
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 MOVES = documented(404, 409, 503)
@@ -35,13 +36,21 @@ class Rejection(m.Model):
     reason: Reason = "rejected by the user"
 
 
-def trading_routes(desk: TradingDesk, moves: MoneyMoves) -> APIRouter:
+def trading_routes(desk: TradingDesk, moves: MoneyMoves, track: PriceTrack) -> APIRouter:
     """Routes over this part of a desk."""
     routes = APIRouter(prefix=PREFIX, tags=["trading"])
     _reading(routes, desk)
+    _past_prices(routes, track)
     _moving(routes, desk, moves)
     _answering(routes, desk, moves)
     return routes
+
+
+def _past_prices(routes: APIRouter, track: PriceTrack) -> None:
+    @routes.get("/price/history")
+    async def price_history(span: m.PriceSpan = m.PriceSpan.RECENT) -> m.PriceHistory:
+        """Where the market's price has been since the node was started."""
+        return track.history(span)
 
 
 def _reading(routes: APIRouter, desk: TradingDesk) -> None:

@@ -28,10 +28,10 @@ class FakeNode:
         self.server = 0
         """Which of its two Electrum servers it asks."""
 
-    def say(self, text: str, level: m.LogLevel = m.LogLevel.INFO, cfd: str = "") -> None:
+    def say(self, text: str, level: m.LogLevel = m.LogLevel.INFO, cfd: str = "", service: str = "") -> None:
         """Log a line."""
         number = len(self.lines) + 1
-        self.lines.append(m.LogLine(number=number, at=self._world.at, level=level, text=text, service="", cfd=cfd))
+        self.lines.append(m.LogLine(number=number, at=self._world.at, level=level, text=text, service=service, cfd=cfd))
 
     async def about(self) -> m.About:
         return m.About(
