@@ -25,7 +25,7 @@ CONSTRAINTS = HERE / "constraints.txt"
 WORKSHOP = HERE / ".nox" / "workshop"
 ADAPTERS = sorted(path.parent for path in HERE.glob("adapters/*/pyproject.toml"))
 CODE = ["cfd_core", *(f"adapters/{path.name}/cfd_{path.name}" for path in ADAPTERS)]
-CODE += ["tests", "docs/examples", "noxfile.py"]
+CODE += ["tests", "docs", "noxfile.py"]
 
 BUILDERS = ["hatchling", "editables"]
 PROGRAM = [argument for path in [HERE, *ADAPTERS] for argument in ("-e", str(path))]
@@ -37,6 +37,7 @@ TOOLS += ["trio"]  # the other runtime that an example wraps the core in
 TOOLS += ["psycopg[binary]"]  # the driver of `cfd-store[postgres]`
 TOOLS += ["playwright", "axe-playwright-python"]  # what walks through the pages
 ELECTRUM_SERVER = ["e-x==1.20.0"]
+SITE = ["sphinx", "myst-parser", "furo"]  # what makes the pages of the documents
 
 NOT_AVAILABLE = 77
 """Exit code of `regtest`, `postgres` and `ui` when what they need cannot be had here; not a failure of ours."""
@@ -94,9 +95,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
-    """The documents' links resolve and their Python runs."""
-    _prepare(session, "program", "tools")
+    """The documents' links resolve, their code runs, and they become pages in build/docs without a warning."""
+    _prepare(session, "program", "tools", "site")
     _run(session, "pytest", "-W", "error", "tests/docs", *session.posargs)
+    pages = HERE / "build" / "docs"
+    _run(session, "python", "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2", "-b", "html", "docs", str(pages))
+    _run(session, "python", "-m", "docs.site.offline", str(pages))
 
 
 @nox.session(venv_backend="none")
@@ -248,7 +252,7 @@ def _prepare(session: nox.Session, *groups: str) -> None:
             _pip(session, WORKSHOP / "bin", *BUILDERS)
             _pip(session, WORKSHOP / "bin", "--no-build-isolation", *PROGRAM)
         else:
-            _pip(session, WORKSHOP / "bin", *TOOLS)
+            _pip(session, WORKSHOP / "bin", *{"tools": TOOLS, "site": SITE}[group])
         stamp.write_text(wanted)
 
 

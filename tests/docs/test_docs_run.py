@@ -7,28 +7,26 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md")])
+from tests.docs.documents import DOCUMENTS, FENCED, ROOT, prose
+
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
-_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _COMMAND = re.compile(r"^<!-- command: (\w+) -->\n+```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(path: Path, language: str) -> list[str]:
-    return [body for found, body in _FENCED.findall(path.read_text()) if found == language]
+    return [body for found, body in FENCED.findall(path.read_text()) if found == language]
 
 
 def anchors(path: Path) -> set[str]:
     """The names a renderer gives to a document's headings."""
-    prose = _FENCED.sub("", path.read_text())
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose)}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose(path))}
 
 
 def broken_links(path: Path) -> Iterator[str]:
-    for link in _LINK.findall(_FENCED.sub("", path.read_text())):
+    for link in _LINK.findall(prose(path)):
         if re.match(r"[a-z]+:", link):
             continue
         file, _, anchor = link.partition("#")
