@@ -7,15 +7,15 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from docs.site import docstrings, http_pages  # noqa: E402  # the path above makes them importable
+from docs.site import docstrings, http_pages, outside  # noqa: E402  # the path above makes them importable
 
 project = "Non-custodial bitcoin CFDs"
 author = "the authors"
 html_title = "Bitcoin CFDs"
 root_doc = "index"
-exclude_patterns = ["templates"]  # forms, not pages
+exclude_patterns = [outside.FORMS]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
@@ -42,3 +42,4 @@ def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", docstrings.as_rst)
     app.connect("source-read", http_pages.fill_in)
+    app.connect("source-read", outside.unlink)

@@ -1,4 +1,4 @@
-"""Docstrings are plain text with `code` in backticks; Sphinx wants reStructuredText. No docstring can break the build."""
+"""Docstrings are plain text with `code` in backticks; Sphinx wants reStructuredText. None can break the build."""
 
 import re
 from collections.abc import Iterator

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cfd_core.values import Secret
 from cfd_web.answers import MemoryAnswers
 from cfd_web.app import Api, ApiSettings
 from cfd_web.testing import FakeDesk
+
+from cfd_core.values import Secret
 
 PLACE = "<!-- generated: the HTTP API -->"
 Schema = Mapping[str, Any]
@@ -29,7 +30,9 @@ def openapi() -> Schema:
 def reference(document: Schema) -> Iterator[str]:
     """The lines of a Markdown page: all operations by subject, then all schemas."""
     operations = [
-        (path, method, operation) for path, methods in document["paths"].items() for method, operation in methods.items()
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     ]
     for tag in dict.fromkeys(tag for _, _, operation in operations for tag in operation.get("tags", ["other"])):
         yield f"\n## {tag.capitalize()}\n"
@@ -64,7 +67,8 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
 
 def _content(part: Schema) -> str:
     kinds = [
-        _type(content["schema"]) if content.get("schema") else f"`{kind}`" for kind, content in part.get("content", {}).items()
+        _type(content["schema"]) if content.get("schema") else f"`{kind}`"
+        for kind, content in part.get("content", {}).items()
     ]
     return " or ".join(kinds)
 

@@ -8,20 +8,35 @@ import configparser
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # no types come with it
 from cfd_node.cli import main
 from cfd_node.config.reading import parse_config
 
 from tests.docs.documents import DOCUMENTS, ROOT, Block, blocks, has_indented_code
 
-OUTSIDE = {"#", "adduser", "alias", "apt", "apt-get", "cat", "cd", "curl", "export", "git", "ls", "mkdir", "psql", "python3"}
+OUTSIDE = {
+    "#",
+    "adduser",
+    "alias",
+    "apt",
+    "apt-get",
+    "cat",
+    "cd",
+    "curl",
+    "export",
+    "git",
+    "ls",
+    "mkdir",
+    "psql",
+    "python3",
+}
 OUTSIDE |= {"python", "pip", "pre-commit", "su", "systemctl", "journalctl", "sqlite3", "jupyter", "PYTHONPATH=.", "ssh"}
 """Programs that are not ours, so that only their names can be checked."""
-PLACEHOLDERS = {"FILE", "FOLDER", "OTHER_FILE"}
 SESSIONS = set(re.findall(r"^def (\w+)\(session: nox.Session\)", (ROOT / "noxfile.py").read_text(), re.MULTILINE))
 
 
@@ -38,12 +53,11 @@ def commands(block: Block) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder in which the placeholders of the documents exist."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "FILE").touch()
     (tmp_path / "FOLDER").mkdir()
-    return tmp_path
 
 
 def check_command(command: str) -> None:
@@ -66,6 +80,11 @@ def check_command(command: str) -> None:
 
 def check_cfd(words: list[str]) -> None:
     """Parse as `cfd` would: every command, option and argument, with their types."""
+    with suppress(click.exceptions.Exit):  # --version and --help say something and end
+        parse_cfd(words)
+
+
+def parse_cfd(words: list[str]) -> None:
     here: click.Command = main
     context: click.Context | None = None
     rest = ["x" if word == "..." else word for word in words]
@@ -89,19 +108,19 @@ SESSIONS_OF_PEOPLE = [b for b in blocks() if b.language in ("sh", "text")]
 
 
 @pytest.mark.parametrize("block", SESSIONS_OF_PEOPLE, ids=lambda b: b.name)
-def test_the_commands_of_a_session_exist(block: Block, place: Path) -> None:
-    assert place.exists()
+@pytest.mark.usefixtures("place")
+def test_the_commands_of_a_session_exist(block: Block) -> None:
     for command in commands(block):
         check_command(command)
 
 
-def test_what_people_type_is_found_and_judged(place: Path) -> None:
-    assert place.exists()
+@pytest.mark.usefixtures("place")
+def test_what_people_type_is_found_and_judged() -> None:
     block = Block(ROOT / "x.md", "text", "$ cd x && cfd take O long --quantity 5\ncfd demo   what it is\nwords\n")
     assert list(commands(block)) == ["cd x", "cfd take O long --quantity 5", "cfd demo"]
     check_command(".nox/workshop/bin/cfd take O long --quantity 1000 --leverage 2 --folder FOLDER")
     for wrong in ("cfd tke", "cfd demo --nothing", "cfd demo --leverage two", "nox -s nothing", "frobnicate"):
-        with pytest.raises((click.ClickException, click.exceptions.Exit, AssertionError)):
+        with pytest.raises((click.ClickException, AssertionError)):
             check_command(wrong)
 
 
@@ -111,8 +130,8 @@ def test_settings_are_settings(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language == "ini"], ids=lambda b: b.name)
-def test_units_start_our_program(block: Block, place: Path) -> None:
-    assert place.exists()
+@pytest.mark.usefixtures("place")
+def test_units_start_our_program(block: Block) -> None:
     unit = configparser.RawConfigParser(strict=True)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # configparser's documented way
     unit.read_string(block.text)
@@ -120,12 +139,17 @@ def test_units_start_our_program(block: Block, place: Path) -> None:
     check_command(unit["Service"]["ExecStart"])
 
 
-@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "yaml"], ids=lambda b: b.name)
-def test_yaml_is_yaml(block: Block) -> None:
-    assert yaml.safe_load(block.text)
+def test_the_hooks_fetch_nothing_and_start_what_the_workshop_has() -> None:
+    hooks = yaml.safe_load((ROOT / "docs" / "pre-commit.yaml").read_text())
+    assert [each["repo"] for each in hooks["repos"]] == ["local"]
+    for hook in hooks["repos"][0]["hooks"]:
+        assert hook["language"] == "system"
+        program = hook["entry"].split()[0]
+        assert program.startswith(".nox/workshop/bin/")
+        assert program.rpartition("/")[2] in {"python", "ruff", "lint-imports"}
 
 
-CHECKED = {"python", "sh", "text", "toml", "ini", "yaml"}
+CHECKED = {"python", "sh", "text", "toml", "ini"}
 """`{...}` is a directive for Sphinx, which checks it when the pages are made."""
 
 

@@ -22,9 +22,11 @@ def test_what_is_stale_is_told_and_mended(tmp_path: Path) -> None:
     page.write_text("old")
     checking, writing = Check(write=False), Check(write=True)
     checking.settle(page, lambda: "new", current=False)
-    assert checking.stale != [] and page.read_text() == "old"
+    assert checking.stale != []
+    assert page.read_text() == "old"
     writing.settle(page, lambda: "new", current=False)
-    assert writing.stale == [] and page.read_text() == "new"
+    assert writing.stale == []
+    assert page.read_text() == "new"
 
 
 def test_every_picture_is_shown_somewhere_and_says_what_it_is() -> None:
