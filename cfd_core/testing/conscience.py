@@ -40,6 +40,8 @@ class Conscience:
         self.closes: dict[str, str] = {}
         self.may_punish = False
         """The counterparty cheats in this world."""
+        self.cheated = False
+        """This node published what it had revoked, whose exits it has rightly forgotten."""
         self.chain_lies = False
         """The world makes transactions up that no rule allows."""
 
@@ -70,6 +72,7 @@ class Conscience:
             _lawful(before.phase, event, after.phase)
             self._harmless(before, event)
         if isinstance(event, e.CfdClosed) and not self.chain_lies:
+            require(event.kind is not e.ExitKind.UNKNOWN or self.cheated, "every exit is one of ours")
             conserved(after, after.phase)
 
     def _harmless(self, before: Cfd, event: e.CfdEvent) -> None:
@@ -133,5 +136,4 @@ def conserved(cfd: Cfd, phase: Any) -> None:
             most = cfd.terms.pool + _held(cfd, "it was locked").live.draft.costs.exit_fee
             require(cfd.terms.pool // 2 <= paid <= most, "a punishment takes the pool")
         case _:
-            require(phase.kind is not e.ExitKind.UNKNOWN, "every exit is one of ours")
             require(paid == cfd.terms.pool, f"the two got {paid} sats of {cfd.terms.pool}")

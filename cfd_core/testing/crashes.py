@@ -129,6 +129,8 @@ class Campaign:
         for node in pair.nodes:
             for cfd in node.engine.cfds.values():
                 kind = kind_of(cfd)
+                if kind is ExitKind.UNKNOWN and node.conscience.cheated:
+                    continue  # the verdict let it pass
                 require(kind in self.story.ends, f"{self.story.name} may not end as {kind.value}")
 
 

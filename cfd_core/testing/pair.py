@@ -139,7 +139,7 @@ class Pair(World):
 
     def cheats(self, node: SimNode) -> None:
         """From here on this side does what the other may punish."""
-        self.other(node).conscience.may_punish = True
+        self.other(node).conscience.may_punish = node.conscience.cheated = True
 
     def run_of(self, node: SimNode) -> RunId:
         """The only stream that this node has an end of."""

@@ -1,6 +1,7 @@
 """What the two processes go through in one round: open, roll over, end; somebody dies on the way."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -20,6 +21,8 @@ PRICE: Final = 50_000
 QUANTITY: Final = 1_000
 PATIENCE: Final = 90
 """Looks at both nodes, a block and some seconds of their time between two, until what should have happened has not."""
+SLOWNESS: Final = 10
+"""Real seconds to wait between two looks, for each that a look took."""
 TRIES: Final = 4
 """Of one act; somebody dies in the first of them only."""
 CLOSE_BLOCKS: Final = 12
@@ -66,9 +69,9 @@ class Round:
         for attempt in range(TRIES):
             if await self._open(kill=attempt == 0):
                 break
-            self.stage.count("not opened at the first try")
+            self.stage.count("not opened at the first try" if attempt == 0 else "not opened at a later try")
         else:
-            raise Wrong("two living nodes cannot open a CFD")
+            raise Wrong(f"two living nodes cannot open a CFD: {await self._reasons()}")
         self.stage.count("opened")
         for _ in range(self._draw.choice((0, 1, 1, 2))):
             await self._roll_over()
@@ -226,16 +229,24 @@ class Round:
         """Let the world go on, block by block, until both nodes are linked and where they should come to."""
         told: list[Told] = []
         for look in range(PATIENCE):
+            asked = time.monotonic()
             states = [await self._state(party) for party in self.stage.parties]
             told = [state["cfds"].get(self.cfd, _NOTHING) for state in states]
             if all(state["linked"] for state in states) and done(*told):
                 return
-            await asyncio.sleep(0.1 if look < 10 else 0.5)
+            # what runs well on a slow machine must not time out: who answers slowly is given more time
+            slow = SLOWNESS * (time.monotonic() - asked)
+            await asyncio.sleep(max(0.1 if look < 10 else 0.5, min(slow, 10)))
             if look >= 4:
                 await self.stage.control.mine()
-            if look >= 10:  # not at once: what runs well on a slow machine must not time out
+            if look >= 10:
                 self.stage.clock.turn(5 if look < 40 else 120)
         raise Wrong(f"stuck: maker {told[0]}, taker {told[1]}")
+
+    async def _reasons(self) -> str:
+        """What became of the CFDs of this stage that failed last, on both sides."""
+        told = [[f"{one['phase']} {one['reason']}" for one in side.values()][-TRIES:] for side in await self._states()]
+        return f"maker {told[0]}, taker {told[1]}"
 
     async def _seen(self, offer: str) -> None:
         """Wait until the taker can take the offer."""
