@@ -164,19 +164,21 @@ def properties(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Run the benchmark programs; each prints its figures beside their references and leaves a JSON file."""
+    """All benchmark programs in one run, then one table over them and plots; words after `--` go to each program."""
     _prepare(session, "program", "tools")
     folder = HERE / "bench-results"
     folder.mkdir(exist_ok=True)
     for program in sorted(HERE.glob("tests/bench/bench_*.py")):
         result = folder / f"{program.stem}.json"
         result.unlink(missing_ok=True)
-        if "import pyperf" in program.read_text():
-            _run(session, "python", str(program), "-q", "-o", str(result), *session.posargs)
-        else:  # programs that measure ratios in their own way print either lines or one JSON object
-            _run(session, "python", str(program))
+        if "tests.bench.report" in program.read_text():
+            _run(session, "python", "-m", f"tests.bench.{program.stem}", "--json", str(result), *session.posargs)
+        else:  # prints either a table of its own or one JSON object
+            _run(session, "python", "-m", f"tests.bench.{program.stem}")
             with result.open("w") as file:
-                _run(session, "python", str(program), "--json", stdout=file)
+                _run(session, "python", "-m", f"tests.bench.{program.stem}", "--json", stdout=file)
+    _run(session, "python", "-m", "tests.bench.plots", str(folder), str(folder))
+    _run(session, "python", "-m", "tests.bench.summary", str(folder))
     session.log(f"results are in {folder}")
 
 

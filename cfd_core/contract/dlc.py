@@ -49,7 +49,7 @@ def check_refund(draft: Draft, role: Role, signature: bytes) -> None:
 
 def sign_cets_job(draft: Draft, keys: CfdKeys, aux: bytes) -> SignCetsJob:
     """The job that makes our CET signatures."""
-    return SignCetsJob(keys.identity, draft.cet_digests, draft.packed_points, aux)
+    return SignCetsJob(keys.identity, draft.cet_digests, draft.cet_points, aux)
 
 
 def verify_cets_job(draft: Draft, role: Role, packed: bytes) -> VerifyCetsJob:
@@ -58,7 +58,7 @@ def verify_cets_job(draft: Draft, role: Role, packed: bytes) -> VerifyCetsJob:
     if len(packed) != expected:
         raise PeerViolation(f"{len(packed)} bytes of CET signatures where {expected} were due")
     identity = draft.party(role.other).funder.identity
-    return VerifyCetsJob(identity, draft.cet_digests, draft.packed_points, packed)
+    return VerifyCetsJob(identity, draft.cet_digests, draft.cet_points, packed)
 
 
 @frozen

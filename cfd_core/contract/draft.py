@@ -182,7 +182,7 @@ class Draft:
             for point in adaptor_points(cets.announcement, [entry.prefix for entry in cets.entries])
         )
 
-    @cached_property
+    @property
     def packed_points(self) -> bytes:
         """33 bytes per CET, in the order of `entries`."""
         return b"".join(point.encode() for point in self.cet_points)
@@ -201,6 +201,11 @@ class Draft:
         spent = TxIn(self.commit_outpoint, self.terms.cet_timelock)
         return OneInputDigest.of(spent, self.commit_script, self.commit.outputs[COMMIT_VOUT].sats)
 
+    @cached_property
+    def _dust_limits(self) -> tuple[Sats, Sats]:
+        """Of the maker's and of the taker's payout script."""
+        return scripts.dust_limit(self.maker.funder.payout_script), scripts.dust_limit(self.taker.funder.payout_script)
+
     def _split(self, entry: ScheduleEntry) -> tuple[Sats, Sats]:
         if self.terms.position(Role.MAKER) is Position.LONG:
             return entry.long, entry.short
@@ -211,8 +216,9 @@ class Draft:
         maker_script, taker_script = self.maker.funder.payout_script, self.taker.funder.payout_script
         if with_both:
             return TxOut(maker, maker_script), TxOut(taker, taker_script)
-        if maker < scripts.dust_limit(maker_script):
+        maker_dust, taker_dust = self._dust_limits
+        if maker < maker_dust:
             return (TxOut(Sats(maker + taker), taker_script),)
-        if taker < scripts.dust_limit(taker_script):
+        if taker < taker_dust:
             return (TxOut(Sats(maker + taker), maker_script),)
         return TxOut(maker, maker_script), TxOut(taker, taker_script)

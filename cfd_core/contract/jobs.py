@@ -1,7 +1,7 @@
 """The slow crypto of a contract as data: picklable jobs for pure functions, to run on any executor.
 
-Digests, points and signatures lie packed one after the other in schedule order; so a job can be cut anywhere between
-two CETs, and the results of the pieces joined.
+Digests and signatures lie packed one after the other in schedule order, the points stand in a tuple (to read one from
+33 bytes costs a square root); so a job can be cut anywhere between two CETs, and the results of the pieces joined.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from cfd_core.errors import DecodeError
 from cfd_core.values import Secret
 
 DIGEST_BYTES: Final = 32
-POINT_BYTES: Final = 33
 ADAPTOR_BYTES: Final = 162
 
 
@@ -30,7 +29,7 @@ class SignCetsJob:
 
     key: Secret
     digests: bytes = field(repr=False)
-    points: bytes = field(repr=False)
+    points: tuple[Point, ...] = field(repr=False)
     aux: bytes = field(repr=False)
     """32 bytes of auxiliary randomness, mixed into every nonce."""
 
@@ -48,7 +47,7 @@ class VerifyCetsJob:
 
     key: bytes
     digests: bytes = field(repr=False)
-    points: bytes = field(repr=False)
+    points: tuple[Point, ...] = field(repr=False)
     signatures: bytes = field(repr=False)
 
     def __len__(self) -> int:
@@ -60,16 +59,15 @@ class VerifyCetsJob:
         return evolve(self, digests=digests, points=points, signatures=signatures)
 
 
-def _cut(job: SignCetsJob | VerifyCetsJob, start: int, stop: int) -> tuple[bytes, bytes]:
-    digests = job.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES]
-    return digests, job.points[start * POINT_BYTES : stop * POINT_BYTES]
+def _cut(job: SignCetsJob | VerifyCetsJob, start: int, stop: int) -> tuple[bytes, tuple[Point, ...]]:
+    return job.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES], job.points[start:stop]
 
 
 def sign_cets(job: SignCetsJob) -> bytes:
     """All signatures, packed, 162 bytes each."""
     return b"".join(
-        adaptor.encrypt_sign(job.key, Point.parse(point), digest, job.aux)
-        for digest, point in zip(pieces(job.digests, DIGEST_BYTES), pieces(job.points, POINT_BYTES), strict=True)
+        adaptor.encrypt_sign(job.key, point, digest, job.aux)
+        for digest, point in zip(pieces(job.digests, DIGEST_BYTES), job.points, strict=True)
     )
 
 
@@ -80,11 +78,10 @@ def verify_cets(job: VerifyCetsJob) -> int | None:
     """
     key = Point.parse(job.key)
     signatures, digests = list(pieces(job.signatures, ADAPTOR_BYTES)), list(pieces(job.digests, DIGEST_BYTES))
-    points = [Point.parse(point) for point in pieces(job.points, POINT_BYTES)]
     try:
-        return adaptor.first_invalid(signatures, key, points, digests)
+        return adaptor.first_invalid(signatures, key, job.points, digests)
     except DecodeError:  # one by one is slower, and only for a peer who cheats
-        records = zip(signatures, points, digests, strict=True)
+        records = zip(signatures, job.points, digests, strict=True)
         return next((index for index, record in enumerate(records) if not _valid(key, *record)), None)
 
 

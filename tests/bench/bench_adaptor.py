@@ -1,41 +1,46 @@
-"""What one adaptor signature costs, next to the bare library calls it is made of. Run it: `--json` for machines.
+"""What one adaptor signature costs, next to the bare library calls it is made of (target 3).
 
 "bare" is the same sequence of calls straight on libsecp256k1 and SHA-256, with every argument and result prepared: what
-comes on top is Python's integers, objects and copies. Both are measured in turns in one run, on a hundred different
-inputs, and the best round of each is shown, so a busy machine disturbs the ratio little. "verify" is `verify_each` on a
-hundred signatures, what a contract setup calls. The calibration is one ECDSA verification in the same run.
+comes on top is Python's integers, objects and copies. Create and verify are what a contract setup runs: `sign_cets` and
+`verify_cets` on a batch, points and digests unpacked, signatures packed.
 """
 
-import argparse
 import hashlib
-import json
-import sys
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from time import perf_counter
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
+from cfd_core.contract import jobs
 from cfd_core.crypto import adaptor
 from cfd_core.crypto.curve import _given_nonce, _pass_through
 from cfd_core.crypto.secp import GENERATOR, Point, public_key, sha256
 from cfd_core.values import Secret
+from tests.bench.report import REFERENCE_US, Figure, Report, Turns, calibration, processor_seconds, run
 
-CTX = GLOBAL_CONTEXT.ctx
+BATCH: Final = 25
+"""Signatures in one round of a job: a few milliseconds, so that some rounds are left in peace on a busy machine."""
+COMPOSED_CREATE_US: Final = 225.0
+COMPOSED_VERIFY_US: Final = 200.0
+"""Composed of libsecp256k1's calls by the design's author, on the reference machine."""
+TARGET: Final = 1.1
+
+Job = TypeVar("Job")
+
+CTX: Final[Any] = GLOBAL_CONTEXT.ctx
 KEY, DIGEST, AUX = Secret(sha256(b"key")), sha256(b"message"), sha256(b"aux")
 PUBLIC = public_key(KEY)
-LOCKS = [Secret(sha256(b"lock %d" % number)) for number in range(100)]
+LOCKS = [Secret(sha256(b"lock %d" % number)) for number in range(BATCH)]
 POINTS = [public_key(lock) for lock in LOCKS]
 SIGNATURES = [adaptor.encrypt_sign(KEY, point, DIGEST, AUX) for point in POINTS]
 COMPACTS = [adaptor.decrypt(*pair) for pair in zip(SIGNATURES, LOCKS, strict=True)]
 
 
-def fresh_points() -> list[Point]:
+def fresh_points() -> tuple[Point, ...]:
     """The same points without their remembered encodings, as they come out of a sum."""
-    return [point + GENERATOR + -GENERATOR for point in POINTS]
+    return tuple(point + GENERATOR + -GENERATOR for point in POINTS)
 
 
 def bare_create(number: int) -> Callable[[], None]:
@@ -91,105 +96,61 @@ def bare_verify(number: int) -> Callable[[], None]:
     return run
 
 
-def bare_ecdsa_verify(number: int) -> Callable[[], None]:
-    signature = ffi.new("secp256k1_ecdsa_signature *")
-    lib.secp256k1_ecdsa_signature_parse_compact(CTX, signature, COMPACTS[number])
-    return partial(lib.secp256k1_ecdsa_verify, CTX, signature, DIGEST, PUBLIC.raw)
+def each(calls: list[Callable[[], Any]]) -> Callable[[], float]:
+    """Microseconds per call of a round."""
+
+    def round_of_calls() -> float:
+        return processor_seconds(lambda: [call() for call in calls]) / len(calls) * 1e6
+
+    return round_of_calls
 
 
-def timed(calls: list[Callable[[], Any]]) -> float:
-    start = perf_counter()
-    for call in calls:
-        call()
-    return (perf_counter() - start) / len(calls) * 1e6
+def _per_signature(work: Callable[[Job], Any], job: Job) -> float:
+    """Microseconds."""
+    return processor_seconds(lambda: work(job)) / BATCH * 1e6
 
 
-def jobs() -> dict[str, list[Callable[[], Any]]]:
-    """What one round times, each a hundred calls."""
-    points = fresh_points()
-    seen = fresh_points()
+def bare() -> dict[str, Callable[[], float]]:
+    """The floor, for this and other programs."""
     return {
-        "ecdsa_verify": [bare_ecdsa_verify(number) for number in range(100)],
-        "create": [partial(adaptor.encrypt_sign, KEY, point, DIGEST, AUX) for point in points],
-        "create_bare": [bare_create(number) for number in range(100)],
-        "verify": [
-            partial(adaptor.verify, signature, PUBLIC, point, DIGEST)
-            for signature, point in zip(SIGNATURES, seen, strict=True)
-        ],
-        "verify_bare": [bare_verify(number) for number in range(100)],
-        "verify_each": [partial(adaptor.first_invalid, SIGNATURES, PUBLIC, fresh_points(), [DIGEST] * 100)],
-        "decrypt": [partial(adaptor.decrypt, *pair) for pair in zip(SIGNATURES, LOCKS, strict=True)],
-        "recover": [partial(adaptor.recover, *three) for three in zip(SIGNATURES, COMPACTS, POINTS, strict=True)],
-        "point_addition": [partial(Point.sum, (point, PUBLIC)) for point in points],
+        "create, bare": each([bare_create(number) for number in range(BATCH)]),
+        "verify, bare": each([bare_verify(number) for number in range(BATCH)]),
     }
 
 
-def create_and_verify(points: list[Point]) -> bool:
-    signatures = [adaptor.encrypt_sign(KEY, point, DIGEST, AUX) for point in points]
-    return adaptor.first_invalid(signatures, PUBLIC, points, [DIGEST] * len(points)) is None
+def packed_jobs() -> tuple[jobs.SignCetsJob, jobs.VerifyCetsJob]:
+    """The batch as a contract setup has it, nothing remembered from an earlier round."""
+    digests, signatures = DIGEST * BATCH, b"".join(SIGNATURES)
+    return (
+        jobs.SignCetsJob(KEY, digests, fresh_points(), AUX),
+        jobs.VerifyCetsJob(PUBLIC.encode(), digests, fresh_points(), signatures),
+    )
 
 
-def speedup(executor: Executor, rounds: int) -> float:
-    """How many times faster two workers are than one, on 8 batches of 100 signatures made and verified."""
-    batches = [fresh_points() for _ in range(8)]
-    list(executor.map(create_and_verify, [POINTS[:1]] * 4))
-    best_one = best_two = float("inf")
-    for _ in range(rounds):
-        start = perf_counter()
-        alone = all(map(create_and_verify, batches))
-        middle = perf_counter()
-        together = all(executor.map(create_and_verify, batches))
-        best_one, best_two = min(best_one, middle - start), min(best_two, perf_counter() - middle)
-        if not alone or not together:
-            sys.exit("a signature did not verify")
-    return best_one / best_two
-
-
-def measure(rounds: int) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, calls in jobs().items():
-            best[name] = min(best.get(name, float("inf")), timed(calls))
-    best["verify_each"] /= 100
-    with ThreadPoolExecutor(2) as threads:
-        in_threads = speedup(threads, max(1, rounds // 10))
-    with ProcessPoolExecutor(2) as processes:
-        in_processes = speedup(processes, max(1, rounds // 10))
+def ours() -> dict[str, Callable[[], float]]:
     return {
-        **{f"{name}_us": round(value, 2) for name, value in best.items()},
-        "create_ratio": round(best["create"] / best["create_bare"], 3),
-        "verify_ratio": round(best["verify_each"] / best["verify_bare"], 3),
-        "verify_single_ratio": round(best["verify"] / best["verify_bare"], 3),
-        "two_threads": round(in_threads, 2),
-        "two_processes": round(in_processes, 2),
+        "create": lambda: _per_signature(jobs.sign_cets, packed_jobs()[0]),
+        "verify": lambda: _per_signature(jobs.verify_cets, packed_jobs()[1]),
+        "decrypt": each([partial(adaptor.decrypt, *pair) for pair in zip(SIGNATURES, LOCKS, strict=True)]),
+        "recover": each([partial(adaptor.recover, *all_) for all_ in zip(SIGNATURES, COMPACTS, POINTS, strict=True)]),
+        "point addition": each([partial(Point.sum, (point, GENERATOR)) for point in POINTS]),
     }
 
 
-def show(result: dict[str, float]) -> None:
-    scale = result["ecdsa_verify_us"] / 37
-    print(f"ECDSA verification (calibration, reference machine 37 us) {result['ecdsa_verify_us']:8.1f} us")
-    for name, ours, reference in (("create", "create", 225), ("verify", "verify_each", 200)):
-        print(
-            f"{name}: {result[f'{ours}_us']:.1f} us, bare calls {result[f'{name}_bare_us']:.1f} us, "
-            f"ratio {result[f'{name}_ratio']:.2f} (target 1.1); reference composition here {reference * scale:.0f} us"
-        )
-    print(f"verify, one at a time: {result['verify_us']:.1f} us, ratio {result['verify_single_ratio']:.2f}")
-    for name in ("decrypt", "recover", "point_addition"):
-        print(f"{name}: {result[f'{name}_us']:.1f} us")
-    print(f"two workers: threads {result['two_threads']:.2f}x, processes {result['two_processes']:.2f}x (target 1.6)")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
-    parser.add_argument("--rounds", type=int, default=30, help="rounds of 100 calls each (default 30)")
-    arguments = parser.parse_args()
-    result = measure(max(1, arguments.rounds))
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        show(result)
+def measure(rounds: int) -> Report:
+    turns = Turns({"calibration": calibration, **bare(), **ours()}, rounds)
+    figures = [
+        Figure(3, f"{name}, times the bare calls", turns.ratio(name, f"{name}, bare"), "x", TARGET)
+        for name in ("create", "verify")
+    ]
+    references = {"create": COMPOSED_CREATE_US, "verify": COMPOSED_VERIFY_US}
+    for name in ("create", "create, bare", "verify", "verify, bare", "decrypt", "recover", "point addition"):
+        reference = references.get(name)
+        source = "the design's composition" if reference else ""
+        figures.append(Figure(0, f"{name}, scaled", turns.scaled(name), "us", None, "at most", reference, source))
+    best = {name: round(turns.best(name), 2) for name in turns.taken}
+    return Report("bench_adaptor", tuple(figures), {"best_us": best, "scaled_to_us": REFERENCE_US})
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, 200, measure)

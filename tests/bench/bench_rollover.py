@@ -1,4 +1,4 @@
-"""What rolling the contract C2 over costs one party: time, stored bytes, memory (performance.md, point 5).
+"""What a revision weighs, and what rolling the contract C2 over costs one party: time, bytes, memory (target 5).
 
 C2 is C1 at the default tolerance with 24 hourly liquidation events. One round is everything one party computes for one
 revision, on announcements it has never seen: derive, sign, verify; rounds of a contract setup and of a rollover take
@@ -6,18 +6,14 @@ turns in one run, and the best of each counts. The bytes are those of a real sto
 hourly rollovers; the aggregate that it is folded to is held against the last revision.
 """
 
-import argparse
 import hashlib
-import json
-import os
-import platform
 import resource
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any, Final
 
 from attrs import evolve, fields, frozen, has
@@ -46,7 +42,9 @@ from cfd_core.oracle import (
     read_announcement,
     sign_announcement,
 )
+from cfd_core.protocols.contract_setup.messages import Signatures
 from cfd_core.serial.stored import read_events, to_revision, to_stored
+from cfd_core.serial.wire import encode_message
 from cfd_core.values import (
     HOUR,
     CfdId,
@@ -63,6 +61,8 @@ from cfd_core.values import (
     Timestamp,
     Txid,
 )
+from tests.bench import c1
+from tests.bench.report import Figure, Report, run
 
 CFD: Final = CfdId("c2" * 16)
 AUX: Final = hashlib.sha256(b"aux").digest()
@@ -74,22 +74,8 @@ ROLLOVERS: Final = 24
 TARGET_RATIO: Final = 1.2
 TARGET_REVOKED: Final = 1_000
 TARGET_DAY: Final = 100_000
-
-
-@frozen
-class Line:
-    """One row: what was measured, and what it is held against, if anything."""
-
-    name: str
-    measured: float
-    unit: str
-    at_most: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        if self.at_most is None:
-            return ""
-        return f"at most {self.at_most:,g}  {'met' if self.measured <= self.at_most else 'MISSED'}"
+REFERENCE_BYTES: Final = 820_000
+"""What the reference stores for a revision of C1, as the design has it."""
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
@@ -189,15 +175,15 @@ class Theirs:
 
 def work(number: int, theirs: Theirs) -> tuple[float, float]:
     """The maker's seconds for one revision: for signing alone, and for all. Past 0 it is a rollover."""
-    begun = perf_counter()
+    begun = thread_time()
     whole, own = draft(number), keys(Role.MAKER, number)
     if whole.fingerprint != theirs.draft.fingerprint:
         sys.exit("the two sides derived other transactions")
-    derived = perf_counter()
+    derived = thread_time()
     jobs.sign_cets(dlc.sign_cets_job(whole, own, AUX))
     dlc.sign_commit(whole, Role.MAKER, own, AUX)
     dlc.sign_refund(whole, own)
-    signed = perf_counter()
+    signed = thread_time()
     dlc.check_commit(whole, Role.MAKER, theirs.commit)
     dlc.check_refund(whole, Role.MAKER, theirs.refund)
     if jobs.verify_cets(dlc.verify_cets_job(whole, Role.MAKER, theirs.cets)) is not None:
@@ -205,7 +191,7 @@ def work(number: int, theirs: Theirs) -> tuple[float, float]:
     if number:
         old = keys(Role.TAKER, number - 1).revocation
         check_revocation(public_key(old).encode(), old)
-    return signed - derived, perf_counter() - begun
+    return signed - derived, thread_time() - begun
 
 
 def times(rounds: int) -> dict[str, float]:
@@ -339,7 +325,7 @@ def sizes(folder: Path) -> dict[str, int]:
     found = _sizes(book.folded(), theirs)
     stream, node = (book.bytes[name] - before[name] for name in (CFD, NODE_STREAM))
     found |= {
-        "day of rollovers, the CFD's stream": stream,
+        "day of rollovers, own": stream,
         "day of rollovers, announcements": node,
         "day of rollovers, all": stream + node,
         "day of rollovers, file": book.file_size() - file_before,
@@ -387,59 +373,45 @@ def _in_memory(thing: Any) -> int:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
-def measure(rounds: int) -> dict[str, Any]:
-    """All figures, as `--json` writes them."""
-    whole = draft(0)
+def c1_sizes() -> dict[str, int]:
+    """Bytes of what is stored and sent for one revision of C1."""
+    theirs, whole = c1.Theirs.make(), c1.draft(c1.announcement())
+    signed = e.LockSigned(
+        maker=whole.maker,
+        taker=whole.taker,
+        own_commit=c1.small_signatures(whole, Role.MAKER)[0],
+        their_commit=theirs.commit,
+        their_refund=theirs.refund,
+        cets_sha256=hashlib.sha256(theirs.cets).digest(),
+        at=NOW,
+    )
+    payload = to_stored(e.Recorded(CFD, 2, signed, theirs.cets)).payload
+    message = Signatures(CFD, theirs.commit, theirs.refund, theirs.cets)
+    return {"stored": len(theirs.cets) + len(payload), "message": len(encode_message(message))}
+
+
+def figures(c1_bytes: dict[str, int], seconds: dict[str, float], size: dict[str, int]) -> Iterator[Figure]:
+    source = "the reference's revision"
+    yield Figure(5, "a stored revision of C1", c1_bytes["stored"], "bytes", 45_000, "at most", REFERENCE_BYTES, source)
+    yield Figure(5, "a signatures message of C1", c1_bytes["message"], "bytes", 45_000)
+    for name in ("raw", "in memory"):
+        kept = size.pop(f"revoked revision, {name}")
+        yield Figure(5, f"a revoked revision, {name}", kept, "bytes", TARGET_REVOKED)
+    yield Figure(0, "a day of rollovers, the CFD's own events", size["day of rollovers, own"], "bytes", TARGET_DAY)
+    for part in ("signing", "all"):
+        ratio = seconds[f"rollover, {part}"] / seconds[f"setup, {part}"]
+        yield Figure(0, f"rollover of C2, times its setup, {part}", ratio, "x", TARGET_RATIO)
+    yield from (Figure(0, f"C2: {name}, not scaled", 1000 * value, "ms") for name, value in seconds.items())
+    yield from (Figure(0, f"C2: {name}", value, "" if "kept" in name else "bytes") for name, value in size.items())
+
+
+def measure(rounds: int) -> Report:
     with tempfile.TemporaryDirectory(prefix="cfd-bench-") as folder:
-        return {
-            "contract": "C2",
-            "cets": len(whole.entries),
-            "settlement_cets": len(whole.schedule.entries),
-            "liquidation_cets_per_event": len(whole.events[1].entries),
-            "seconds": times(rounds),
-            "bytes": sizes(Path(folder)),
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
-        }
-
-
-def lines(result: dict[str, Any]) -> list[Line]:
-    """The figures next to what they are held against."""
-    seconds, size = result["seconds"], result["bytes"]
-    limits = {
-        "revoked revision, raw": TARGET_REVOKED,
-        "revoked revision, in memory": TARGET_REVOKED,
-        "day of rollovers, all": TARGET_DAY,
-    }
-    ratio: Callable[[str], float] = lambda part: seconds[f"rollover, {part}"] / seconds[f"setup, {part}"]  # noqa: E731
-    return [
-        Line("CETs of C2", result["cets"], ""),
-        Line("of them at settlement", result["settlement_cets"], ""),
-        Line("per liquidation event", result["liquidation_cets_per_event"], ""),
-        *(Line(name, 1000 * value, "ms") for name, value in seconds.items()),
-        Line("rollover / setup, signing", ratio("signing"), "x", TARGET_RATIO),
-        Line("rollover / setup, all", ratio("all"), "x", TARGET_RATIO),
-        *(Line(name, value, "" if "kept" in name else "bytes", limits.get(name)) for name, value in size.items()),
-        Line("peak memory", result["peak_memory_mb"], "MB"),
-    ]
-
-
-def show(result: dict[str, Any]) -> None:
-    for line in lines(result):
-        figure = f"{line.measured:,.2f}" if line.unit in ("x", "ms") else f"{line.measured:,.0f}"
-        print(f"{line.name:<40}{figure:>12} {line.unit:<6} {line.verdict}".rstrip())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure to FILE")
-    parser.add_argument("--rounds", type=int, default=10, help="the best of so many rounds counts (default 10)")
-    arguments = parser.parse_args()
-    result = measure(max(1, arguments.rounds))
-    show(result)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        c1_bytes, seconds, size = c1_sizes(), times(rounds), sizes(Path(folder))
+    details = {"cets_of_c2": len(draft(0).entries), "bytes": dict(size), "seconds": seconds, "c1_bytes": c1_bytes}
+    details["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return Report("bench_rollover", tuple(figures(c1_bytes, seconds, size)), details)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, 5, measure)

@@ -1,35 +1,44 @@
-"""Benchmark: the payout schedule of the canonical contract C1 (performance.md, point 1) and how fast it is built.
+"""How many CETs the canonical contract C1 needs, and how far they pay from the exact payoff (target 1).
 
-A program, not a test: `python tests/bench/bench_schedule.py [-o result.json] [--fast]` (pyperf's options). It prints
-each figure next to its reference; the JSON carries the counts as metadata.
+The worst error is looked for here at all 1,048,576 prices an event of 20 digits can attest, in whole numbers, and held
+against what the schedule says of itself.
 """
 
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Final
 
-import pyperf  # type: ignore[import-untyped]
+from cfd_core.payouts import INVERSE_BTC_USD, PayoutCurve, Schedule, build_schedule, prefix_cover
+from cfd_core.values import DigitPrefix
+from tests.bench.c1 import DIGITS, TOLERANCE
+from tests.bench.report import Figure, Report, Turns, calibration, processor_seconds, run
 
-from cfd_core.payouts import INVERSE_BTC_USD, PayoutCurve, build_schedule, prefix_cover
-
-C1 = PayoutCurve(INVERSE_BTC_USD, 54_000, 3_500, 5, 1)
-DIGITS = 20
-TOLERANCES = (Decimal("0.0035"), Decimal("0.0025"), Decimal("0.001"))
-TARGET_CETS = 205
+C1: Final = PayoutCurve(INVERSE_BTC_USD, 54_000, 3_500, 5, 1)
+TARGET_CETS: Final = 205
 
 
-def equal_ranges() -> tuple[int, Fraction]:
-    """The reference's way on C1: CETs, and worst error between its ends as a fraction of the pool.
+def reference_ranges() -> list[tuple[int, int]]:
+    """The reference's way on C1: 200 equally spaced prices from the long's liquidation to twice the opening price.
 
-    200 equally spaced prices from the long's liquidation to twice the opening price, each range between them paid at
-    its middle, a flat range on either side (beyond twice the price its error is far larger and not counted here).
+    Each range between them is paid at its middle, and on either side is a flat one.
     """
     first, last = 45_000, 108_000
     borders = [first + (last - first) * step // 199 for step in range(200)]
     ranges = [(low, high - 1) for low, high in pairwise(borders)]
-    worst = max(_range_error(low, high) for low, high in ranges)
-    ends = [(0, first - 1), (last, (1 << DIGITS) - 1)]
-    return sum(len(prefix_cover(low, high, DIGITS)) for low, high in ranges + ends), worst / C1.pool
+    return [(0, first - 1), *ranges, (last, (1 << DIGITS) - 1)]
+
+
+def reference_cets() -> list[tuple[DigitPrefix, int]]:
+    """Its CETs: each range's prefixes, and what they pay the long."""
+    ranges = reference_ranges()
+    paid = [round(C1.long_payout((low + high) // 2)) for low, high in ranges]
+    covers = [prefix_cover(low, high, DIGITS) for low, high in ranges]
+    return [(prefix, sats) for sats, cover in zip(paid, covers, strict=True) for prefix in cover]
+
+
+def reference_error() -> Fraction:
+    """Worst between the ends of the reference's ranges, as a share of the pool; beyond them it is far larger."""
+    return max(_range_error(low, high) for low, high in reference_ranges()[1:-1]) / C1.pool
 
 
 def _range_error(low: int, high: int) -> Fraction:
@@ -37,36 +46,43 @@ def _range_error(low: int, high: int) -> Fraction:
     return max(paid - C1.long_payout(low), C1.long_payout(high) - paid)
 
 
-def percent(value: Fraction | Decimal) -> str:
-    return f"{float(100 * value):.4f} %"
+def worst_error(schedule: Schedule) -> Fraction:
+    """The worst |paid - exact| of all prices, by asking every one of them, as a share of the pool."""
+    worst = (0, 1)
+    for entry in schedule:
+        first = entry.prefix.start(DIGITS)
+        for price in range(first, first + (1 << (DIGITS - entry.prefix.length))):
+            top, bottom = C1.long_payout_ratio(price)
+            error = abs(entry.long * bottom - top)
+            if error * worst[1] > worst[0] * bottom:
+                worst = (error, bottom)
+    return Fraction(*worst) / C1.pool
 
 
-def main() -> None:
-    runner = pyperf.Runner(processes=3, values=5)
-    lines = []
-    for tolerance in TOLERANCES:
-        schedule = build_schedule(C1, DIGITS, tolerance)
-        name = f"schedule of C1 at {float(100 * tolerance):g} %"
-        runner.metadata[f"cets at {tolerance}"] = len(schedule)
-        runner.metadata[f"worst error at {tolerance}"] = percent(schedule.worst_error)
-        timing = runner.bench_func(name, build_schedule, C1, DIGITS, tolerance)
-        if timing is not None and not runner.args.worker:
-            lines.append(
-                f"{name}: {len(schedule)} CETs, worst error {percent(schedule.worst_error)} of the pool,"
-                f" built in {1000 * timing.median():.2f} ms"
-            )
-    if not runner.args.worker:
-        _report(lines)
-
-
-def _report(lines: list[str]) -> None:
-    count, worst = equal_ranges()
-    schedule = build_schedule(C1, DIGITS, TOLERANCES[0])
-    met = len(schedule) <= TARGET_CETS and schedule.worst_error <= Fraction(TOLERANCES[0])
-    print(*lines, sep="\n")
-    print(f"reference, equal ranges: {count} CETs, worst error {percent(worst)} up to twice the price")
-    print(f"target: at most {TARGET_CETS} CETs within 0.35 %: {'met' if met else 'MISSED'}")
+def measure(rounds: int) -> Report:
+    schedule = build_schedule(C1, DIGITS, TOLERANCE)
+    worst = worst_error(schedule)
+    if worst != schedule.worst_error:
+        raise SystemExit("the schedule does not know its worst error")
+    build = Turns(
+        {
+            "calibration": calibration,
+            "build": lambda: 1e3 * processor_seconds(lambda: build_schedule(C1, DIGITS, TOLERANCE)),
+        },
+        rounds,
+    )
+    cets, theirs = len(reference_cets()), float(100 * reference_error())
+    ranges = "200 equal ranges"
+    return Report(
+        "bench_schedule",
+        (
+            Figure(1, "CETs of C1", len(schedule), "", TARGET_CETS, "at most", cets, ranges),
+            Figure(1, "worst error at any whole price", float(100 * worst), "%", 0.35, "at most", theirs, ranges),
+            Figure(0, "building the schedule of C1, scaled", build.scaled("build"), "ms"),
+        ),
+        {"tolerance": str(TOLERANCE), "prices_checked": 1 << DIGITS, "build_ms": build.best("build")},
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, 50, measure)

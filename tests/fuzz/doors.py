@@ -288,7 +288,7 @@ def _curve() -> Iterator[Door]:
 
     def verify_packed(raw: bytes) -> Any:
         count = len(raw) // adaptor.SIZE
-        job = VerifyCetsJob(key.encode(), digest * count, point.encode() * count, raw)
+        job = VerifyCetsJob(key.encode(), digest * count, (point,) * count, raw)
         return verify_cets(job) if count * adaptor.SIZE == len(raw) else None
 
     yield Door("adaptor signature", lambda raw: adaptor.verify(raw, key, point, digest), (signature,))

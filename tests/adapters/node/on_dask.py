@@ -22,7 +22,7 @@ KEY = Secret(hashlib.sha256(b"key").digest())
 def job() -> SignCetsJob:
     digests = [hashlib.sha256(b"digest %d" % number).digest() for number in range(COUNT)]
     secrets = [Secret(hashlib.sha256(b"point %d" % number).digest()) for number in range(COUNT)]
-    return SignCetsJob(KEY, b"".join(digests), b"".join(public_key(one).encode() for one in secrets), bytes(32))
+    return SignCetsJob(KEY, b"".join(digests), tuple(map(public_key, secrets)), bytes(32))
 
 
 async def work(runner: JobRunner) -> None:

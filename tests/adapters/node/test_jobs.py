@@ -28,7 +28,7 @@ KEY = secret("key")
 SIGN = SignCetsJob(
     KEY,
     b"".join(hashlib.sha256(b"digest %d" % number).digest() for number in range(COUNT)),
-    b"".join(public_key(secret(f"point {number}")).encode() for number in range(COUNT)),
+    tuple(public_key(secret(f"point {number}")) for number in range(COUNT)),
     bytes(32),
 )
 SIGNED = sign_cets(SIGN)

@@ -40,7 +40,7 @@ def test_slices_joined_are_the_whole(pair: Any, data: st.DataObject) -> None:
     parts = [job.slice(start, stop) for start, stop in borders]
     assert sum(len(part) for part in parts) == len(job)
     assert b"".join(part.digests for part in parts) == job.digests
-    assert b"".join(part.points for part in parts) == job.points
+    assert tuple(point for part in parts for point in part.points) == job.points
     checks = [check.slice(start, stop) for start, stop in borders]
     assert b"".join(part.signatures for part in checks) == check.signatures
 
@@ -92,7 +92,7 @@ def test_signatures_of_another_order_or_key_are_invalid(pair: Any) -> None:
     assert jobs.verify_cets(evolve(check, signatures=rolled)) == 0
     assert jobs.verify_cets(evolve(check, signatures=bytes(len(check.signatures)))) == 0
     assert jobs.verify_cets(evolve(check, signatures=b"\xff" * len(check.signatures))) == 0
-    assert jobs.verify_cets(evolve(check, key=job.points[:33])) == 0
+    assert jobs.verify_cets(evolve(check, key=job.points[0].encode())) == 0
 
 
 @pytest.mark.parametrize("extra", [-ADAPTOR_BYTES, -1, 1, ADAPTOR_BYTES])
@@ -105,9 +105,9 @@ def test_too_few_or_too_many_signatures(workshop: Any, pair: Any, extra: int) ->
 
 def test_a_job_whose_parts_differ_in_number_is_no_job(pair: Any) -> None:
     job, check = pair
-    for short in (evolve(job, points=job.points[:-33]), evolve(job, digests=job.digests[:-32])):
+    for short in (evolve(job, points=job.points[:-1]), evolve(job, digests=job.digests[:-32])):
         with pytest.raises(ValueError, match=r"zip\(\) argument 2"):
             jobs.sign_cets(short)
-    for short in (evolve(check, points=check.points[:-33]), evolve(check, digests=check.digests[:-32])):
+    for short in (evolve(check, points=check.points[:-1]), evolve(check, digests=check.digests[:-32])):
         with pytest.raises(RuleViolation, match="one encryption point and one digest"):
             jobs.verify_cets(short)

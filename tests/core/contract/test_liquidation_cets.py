@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from cfd_core.contract.jobs import DIGEST_BYTES, POINT_BYTES, pieces
+from cfd_core.contract.jobs import DIGEST_BYTES, pieces
 from cfd_core.errors import RuleViolation
 from cfd_core.oracle import adaptor_points
 from cfd_core.payouts import find
@@ -43,7 +43,7 @@ def test_an_hour_pays_only_those_who_took_all(hourly: Any) -> None:
 
 def test_each_cet_has_its_digest_and_its_point(hourly: Any) -> None:
     draft = hourly.draft
-    digests, points = list(pieces(draft.cet_digests, DIGEST_BYTES)), list(pieces(draft.packed_points, POINT_BYTES))
+    digests, points = list(pieces(draft.cet_digests, DIGEST_BYTES)), list(pieces(draft.packed_points, 33))
     assert len(digests) == len(points) == len(draft.entries) == len(draft.cet_points)
     sats = draft.commit.outputs[0].sats
     for digest, entry in zip(digests, draft.entries, strict=True):
