@@ -1,7 +1,8 @@
 """A PostgreSQL server of our own for tests: on a socket in a temporary folder, gone with it. Not a test.
 
-As a program (`python -m tests.postgres.server`) it prints `postgres=FOLDER`, where the server's programs are, after
-installing Debian's package if need be and possible. Exit code 77: they cannot be had here.
+As a program (`python -m tests.postgres.server`) it prints `postgres=FOLDER`, where the server's programs are, once one
+has started and ended well; before that it installs Debian's package if need be and possible. Exit code 77, with the
+reason: it cannot be had here.
 """
 
 import os
@@ -22,6 +23,8 @@ from sqlalchemy.exc import OperationalError
 
 NOT_AVAILABLE: Final = 77
 START_SECONDS: Final = 120
+NETWORK_SECONDS: Final = 120
+"""For lists and packages; a slow or silent network is as good as none."""
 PLACES: Final = ("/usr/local/bin", "/usr/local/pgsql/bin", "/opt/homebrew/bin", "/usr/bin")
 
 
@@ -154,9 +157,19 @@ def _answers(engine: Engine) -> bool:
 def _install() -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return
+    package = ["install", "-y", "--no-install-recommends", "postgresql"]
+    try:
+        _apt("update", seconds=NETWORK_SECONDS)
+        _apt("--download-only", *package, seconds=NETWORK_SECONDS)
+        _apt("--no-download", *package, seconds=None)  # never cut short: that would leave the machine half done
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise NotAvailable(f"Debian's package postgresql cannot be installed: {error}") from error
+
+
+def _apt(*words: str, seconds: float | None) -> None:
+    command = ["apt-get", "-qq", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20", *words]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-        subprocess.run(["apt-get", "-qq", *words], env=environment, stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=seconds)
 
 
 def main() -> int:
@@ -166,8 +179,10 @@ def main() -> int:
         except NotAvailable:
             _install()
             programs = find_programs()
+        with Server(programs):
+            pass
     except NotAvailable as error:
-        print(f"not available: {error}")
+        print(f"not available: {' '.join(str(error).split())}")
         return NOT_AVAILABLE
     print(f"postgres={programs}")
     return 0

@@ -23,7 +23,7 @@ from cfd_core.engine.machines import PROTOCOLS, RESUME
 from cfd_core.inputs import OutpointReport, PeerConnected, TipChanged
 from cfd_core.oracle import Dialect, OracleKeys
 from cfd_core.serial.wire import OFFERS_PROTOCOL
-from cfd_core.values import EventId, Network, PeerId, Timestamp
+from cfd_core.values import EventId, Network, PeerId, Secret, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.counts import Counts
 from cfd_node.descriptors import room_for
@@ -59,6 +59,8 @@ class NodeConfig:
     network: Network
     folder: Path
     """Holds the event store and the wallet; created for its owner only."""
+    database: Secret | None = None
+    """URL of a PostgreSQL database that holds the event store instead."""
     electrum: tuple[str, int]
     electrum_tls: bool = False
     more_servers: tuple[ServerAddress, ...] = ()
@@ -169,7 +171,7 @@ class Node:
     def _make_services(self) -> None:
         config = self.config
         self._folder = FolderService(config.folder)
-        self._database = DatabaseService(config.folder, f"{config.network.value}/{self.peer_id}")
+        self._database = DatabaseService(config.folder, f"{config.network.value}/{self.peer_id}", config.database)
         self._wallet = WalletService(self.wallet, lambda: self.chain.health.reason)
         self.payments = Payments(self.wallet, self.chain, config.policy.max_fee_rate)
         self._payments = PaymentsService(self.payments)

@@ -4,6 +4,7 @@ from cfd_store.errors import (
     NotAStore,
     RevisionMissing,
     StoreCorrupt,
+    StoreEmpty,
     StoreError,
     StoreTooNew,
     StoreUnavailable,
@@ -11,6 +12,7 @@ from cfd_store.errors import (
     WrongStore,
 )
 from cfd_store.memory import MemoryStore
+from cfd_store.postgres import postgres_url
 from cfd_store.seam import MAX_PAYLOAD, MAX_REVISION, Batch, EventStore
 from cfd_store.sql import SqlStore
 from cfd_store.sqlite_file import sqlite_url
@@ -25,10 +27,12 @@ __all__ = [
     "RevisionMissing",
     "SqlStore",
     "StoreCorrupt",
+    "StoreEmpty",
     "StoreError",
     "StoreTooNew",
     "StoreUnavailable",
     "VersionConflict",
     "WrongStore",
+    "postgres_url",
     "sqlite_url",
 ]

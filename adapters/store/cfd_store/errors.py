@@ -23,6 +23,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached or written now: no directory, no permission, disk full, locked, closed."""
 
 
+class StoreEmpty(StoreUnavailable):
+    """A database without a store in it, where there should be one."""
+
+
 class StoreCorrupt(StoreError):
     """What is stored is damaged. The file is left as it is, for repair or for comparison with a backup."""
 

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from cfd_core.errors import RuleViolation
-from cfd_store.errors import NotAStore, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, WrongStore
+from cfd_store.errors import NotAStore, StoreCorrupt, StoreEmpty, StoreError, StoreTooNew, StoreUnavailable, WrongStore
 from cfd_store.tables import ABOUT, FORMAT, METADATA, WRITING
 
 BUSY_SECONDS: Final = 10.0
@@ -18,6 +18,14 @@ DAMAGED: Final = {"42P01", "42703", "XX001", "XX002"}
 """SQLSTATEs of damage: a table or a column that is gone (as our own SQL is known to be right), broken data or index."""
 _MAKING: Final = 0x43464453544F5245
 """The advisory lock of whoever makes the tables: of two nodes that start together one makes, the other finds."""
+
+
+def postgres_url(text: str) -> URL:
+    """Read a database URL; `RuleViolation`, which quotes nothing of it, unless it is one of PostgreSQL (see below)."""
+    try:
+        return checked_url(make_url(text))
+    except (ArgumentError, ValueError, RuleViolation):
+        raise RuleViolation("that is not postgresql://[user[:password]@]host/database") from None
 
 
 def checked_url(url: URL) -> URL:
@@ -98,7 +106,7 @@ def _open_or_make(engine: Engine, name: str, identity: str, *, make: bool) -> No
                 METADATA.create_all(connection)
                 connection.execute(ABOUT.insert().values(id=1, format=FORMAT, identity=identity))
             elif not present:
-                raise StoreUnavailable(f"the database {name} is empty")
+                raise StoreEmpty(f"the database {name} is empty")
             else:
                 _check_content(connection, present, name, identity)
     except DBAPIError as error:

@@ -8,20 +8,8 @@ import pytest
 from cfd_store import EventStore, MemoryStore, SqlStore, sqlite_url
 
 from tests.docs.examples import load_example
-from tests.postgres.server import NotAvailable, Server, find_programs
 
 IDENTITY = "regtest/maker"
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """One PostgreSQL server for the session."""
-    try:
-        programs = find_programs()
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    with Server(programs) as running:
-        yield running
 
 
 @pytest.fixture(params=["memory", "sqlite", "jsonl", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -15,7 +15,7 @@ from cfd_node.backup.saving import CONFIG_NAME
 from cfd_node.backup.sealed import ENTROPY_BYTES
 from cfd_node.clock import ShiftableClock
 from cfd_node.commands.configured import config_options, new_config_options, passphrase
-from cfd_node.config import Config
+from cfd_node.config import Config, ConfigError, database_url
 from cfd_node.folder import FolderRefused, own_folder
 
 
@@ -24,6 +24,7 @@ from cfd_node.folder import FolderRefused, own_folder
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(config: Config, config_path: Path | None, file: Path) -> None:
     """Seal seed, books, wallet and settings into FILE with the seed's passphrase; the node may run meanwhile."""
+    _books_in_folder(config)
     now = ShiftableClock().now()
     try:
         entropy = secrets.token_bytes(ENTROPY_BYTES)
@@ -38,6 +39,7 @@ def backup(config: Config, config_path: Path | None, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True))
 def restore(config: Config, config_path: Path | None, file: Path) -> None:  # noqa: ARG001
     """Put the backup in FILE into the node's empty folder. Never run two nodes of one seed."""
+    _books_in_folder(config)
     try:
         doubted = asyncio.run(put_back(file, config.folder, config.network, passphrase(config), ShiftableClock()))
     except BackupRefused as error:
@@ -59,6 +61,7 @@ def trust(config: Config, config_path: Path | None, cfd: str, yes: bool) -> None
 
     Right only if the CFD was not rolled over since the backup: else closing it gives everything to the counterparty.
     """
+    _books_in_folder(config)
     if not yes:
         click.confirm("Are you sure that this CFD was not rolled over after the backup was made?", abort=True)
     try:
@@ -67,3 +70,14 @@ def trust(config: Config, config_path: Path | None, cfd: str, yes: bool) -> None
     except (BackupRefused, FolderRefused, CfdError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"CFD {cfd} is as good as any other again; start the node.")
+
+
+def _books_in_folder(config: Config) -> None:
+    try:
+        elsewhere = database_url(config) is not None
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    if elsewhere:
+        raise click.ClickException(
+            "this node's books are in PostgreSQL, where this command does not reach: see docs/operations.md"
+        )

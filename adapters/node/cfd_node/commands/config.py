@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cfd_node.commands.configured import config_options
-from cfd_node.config import Config, ConfigError, check_mainnet, example
+from cfd_node.config import Config, ConfigError, check_mainnet, database_url, example
 from cfd_node.config.reading import options
 
 
@@ -24,9 +24,10 @@ def check(config: Config, config_path: Path | None, mainnet: bool, as_json: bool
     """Read all settings as a node would, show them, and exit with 1 if they cannot be used."""
     try:
         check_mainnet(config, mainnet)
+        database_url(config)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    found = {option.key: option.kind.to_toml(_value(config, option.path)) for option in options().values()}
+    found = {option.key: option.kind.show(_value(config, option.path)) for option in options().values()}
     if as_json:
         click.echo(json.dumps({"file": str(config_path) if config_path else None, "settings": found}))
         return

@@ -21,7 +21,7 @@ from cfd_node.clock import Clock, ShiftableClock
 from cfd_node.commands.configured import config_options, passphrase
 from cfd_node.commands.sandbox import stopped_by_signal
 from cfd_node.commands.server import PINS_FILE
-from cfd_node.config import Config, ConfigError, Traffic, check_mainnet
+from cfd_node.config import Config, ConfigError, Traffic, check_mainnet, database_url
 from cfd_node.daemon import MakerLimits
 from cfd_node.daemon.assembly import Daemon, assemble, make_folder
 from cfd_node.folder import FolderRefused
@@ -114,6 +114,7 @@ def node_config(config: Config, keychain: Keychain) -> NodeConfig:
         oracle_proxy=_proxy_url(config, Traffic.ORACLE),
         oracle_dialect=config.oracle.dialect,
         oracle_keys=config.oracle.keys,
+        database=database_url(config),
         listen=config.peers.listen,
         max_connections=config.peers.max_connections,
         makers=tuple((maker.address, maker.peer) for maker in config.peers.makers),

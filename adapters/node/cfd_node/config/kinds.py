@@ -5,9 +5,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cfd_core.errors import CfdError
+from cfd_core.values import Secret
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -29,6 +30,12 @@ class Kind(Generic[T]):
     from_toml: Callable[[Any], T]
     from_text: Callable[[str], T]
     to_toml: Callable[[T], str]
+    secret: bool = False
+    """Never shown, neither the value nor what was written instead of one; never a flag, which others can see."""
+
+    def show(self, value: T) -> str:
+        """The value for people, as the file would spell it; of a secret, whether there is one."""
+        return ('""' if value is None else "set, and not shown") if self.secret else self.to_toml(value)
 
 
 def quoted(text: str) -> str:
@@ -51,6 +58,19 @@ def words(allowed: str, read: Callable[[str], T], write: Callable[[T], str] = st
         return from_text(value)
 
     return Kind(allowed, from_toml, from_text, lambda value: quoted(write(value)))
+
+
+def secret(allowed: str, check: Callable[[str], object]) -> Kind[Secret]:
+    """A text that nobody may see. `check` raises `CfdError` or `ValueError` for one that cannot be used."""
+
+    def read(text: str) -> Secret:
+        check(text)
+        return Secret(text.encode())
+
+    def write(_value: Secret) -> str:
+        raise TypeError("a secret is written nowhere")
+
+    return evolve(words(allowed, read, write), secret=True)
 
 
 def one_of(choices: type[E]) -> Kind[E]:
@@ -142,4 +162,4 @@ def perhaps(kind: Kind[T]) -> Kind[T | None]:
     def to_toml(value: T | None) -> str:
         return '""' if value is None else kind.to_toml(value)
 
-    return Kind(f'{kind.allowed}, or "" for none', from_toml, from_text, to_toml)
+    return Kind(f'{kind.allowed}, or "" for none', from_toml, from_text, to_toml, kind.secret)

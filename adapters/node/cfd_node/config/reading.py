@@ -79,21 +79,38 @@ def load_config(
     `ConfigError` with every problem: an unknown key, a value that is not of its kind, a file that cannot be read.
     """
     text = "" if file is None else _read(file)
-    return parse_config(text, str(file), environment or {}, flags or {})
+    return parse_config(text, str(file), environment or {}, flags or {}, private=file is None or _is_private(file))
 
 
-def parse_config(text: str, name: str, environment: Mapping[str, str], flags: Mapping[str, str]) -> Config:
-    """As `load_config`, with the file's text; `name` stands for it in problems."""
+def parse_config(
+    text: str, name: str, environment: Mapping[str, str], flags: Mapping[str, str], *, private: bool = True
+) -> Config:
+    """As `load_config`, with the file's text; `name` stands for it in problems. Only a `private` one holds secrets."""
     found, problems = dict[str, Any](), list[str]()
     _from_file(text, name, found, problems)
+    secrets = [key for key, value in found.items() if options()[key].kind.secret and value is not None]
+    if secrets and not private:
+        problems.append(f"{name}: {secrets[0]} is a secret, and others can read this file: chmod 600 it")
     variables = {option.variable: option.key for option in options().values()}
     ours = {key: value for key, value in environment.items() if key.startswith(PREFIX) and key not in NOT_SETTINGS}
     _from_texts({variables.get(key, key): value for key, value in ours.items()}, "environment", found, problems)
-    _from_texts(flags, "flags", found, problems)
+    _from_texts(_without_secrets(flags, problems), "flags", found, problems)
     if problems:
         raise ConfigError(problems)
     built: Config = _build(Config, (), found)
     return built
+
+
+def _without_secrets(flags: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    secrets = [key for key in flags if key in options() and options()[key].kind.secret]
+    for key in secrets:
+        where = options()[key].variable
+        problems.append(f"flags: {key} is a secret, and others can see the flags of a process: put it into {where}")
+    return {key: text for key, text in flags.items() if key not in secrets}
+
+
+def _is_private(file: Path) -> bool:
+    return not file.stat().st_mode & 0o077
 
 
 def _read(file: Path) -> str:
@@ -148,7 +165,8 @@ def _take(key: str, place: str, value: Any, found: dict[str, Any], problems: lis
         read = option.kind.from_text if isinstance(value, Text) else option.kind.from_toml
         found[key] = read(value)
     except NotAllowed as error:
-        problems.append(f"{place}: {key} is {error}; allowed is {option.kind.allowed}")
+        what = "cannot be used" if option.kind.secret else f"is {error}"
+        problems.append(f"{place}: {key} {what}; allowed is {option.kind.allowed}")
 
 
 def _place(text: str, path: tuple[str, ...]) -> str:

@@ -10,12 +10,13 @@ from typing import Final, TypeVar
 from attrs import Factory, field, frozen
 from cfd_electrum.address import ServerAddress
 from cfd_network import Address
+from cfd_store import postgres_url
 
 from cfd_core.errors import DecodeError
 from cfd_core.oracle import Dialect, OracleKeys
 from cfd_core.oracle.known import KNOWN_ORACLES
-from cfd_core.values import MAX_FEE_RATE, SATS_PER_BTC, Network, PeerId
-from cfd_node.config.kinds import Kind, fraction, many, one_of, perhaps, switch, whole, words
+from cfd_core.values import MAX_FEE_RATE, SATS_PER_BTC, Network, PeerId, Secret
+from cfd_node.config.kinds import Kind, fraction, many, one_of, perhaps, secret, switch, whole, words
 
 T = TypeVar("T")
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
@@ -251,6 +252,21 @@ class WalletSettings:
 
 
 @frozen(kw_only=True)
+class DatabaseSettings:
+    """Where the node's books are."""
+
+    url: Secret | None = option(
+        perhaps(secret('"postgresql://user:password@host/database"', postgres_url)),
+        None,
+        "A PostgreSQL database of this node alone, instead of a file in its folder. It holds a password: in this file\n"
+        "only if nobody else can read that, better in the variable or in url_file; never a flag.",
+    )
+    url_file: Path | None = option(
+        perhaps(FOLDER), None, "A file that only you can read, whose first line is that URL; instead of url."
+    )
+
+
+@frozen(kw_only=True)
 class ApiSettings:
     """Where pages and API are served."""
 
@@ -282,6 +298,7 @@ class Config:
     limits: LimitSettings = section(LimitSettings, "What this node agrees to by itself.")
     feed: FeedSettings = section(FeedSettings, "The market's price.")
     wallet: WalletSettings = section(WalletSettings, "The wallet.")
+    database: DatabaseSettings = section(DatabaseSettings, "The books.")
     api: ApiSettings = section(ApiSettings, "Pages and API.")
     logs: LogSettings = section(LogSettings, "Logs.")
 

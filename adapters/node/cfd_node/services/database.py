@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cfd_store import EventStore, SqlStore, StoreError, sqlite_url
+from cfd_store import EventStore, SqlStore, StoreEmpty, StoreError, sqlite_url
 
+from cfd_core.errors import RuleViolation
+from cfd_core.values import Secret
 from cfd_node.supervision import Level, ServiceFailed, Tell
 
 DATABASE_FILE: Final = "events.sqlite"
@@ -23,13 +25,14 @@ LOW_BYTES: Final = 64 * 1024 * 1024
 
 
 class DatabaseService:
-    """The event store in the node's folder. `store` is there while the service is up."""
+    """The event store, in the node's folder or in PostgreSQL. `store` is there while the service is up."""
 
     name = "database"
     needs = ("folder",)
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        self._folder, self._identity = folder, identity
+    def __init__(self, folder: Path, identity: str, url: Secret | None = None) -> None:
+        """`url`: of a PostgreSQL database; None: a file in the folder."""
+        self._folder, self._identity, self._url = folder, identity, url
         self._store: SqlStore | None = None
         self._tell: Tell | None = None
         self.free_bytes: Callable[[], int] = lambda: shutil.disk_usage(folder).free
@@ -59,18 +62,38 @@ class DatabaseService:
             store.close()
 
     def _open(self) -> SqlStore:
-        path, lived = self._folder / DATABASE_FILE, self._folder / IDENTITY_FILE
+        lived = self._folder / IDENTITY_FILE
+        try:
+            store = self._open_file(lived) if self._url is None else self._open_database(self._url, lived)
+            lived.write_text(self._identity)
+        except (StoreError, OSError, RuleViolation) as error:
+            raise ServiceFailed(str(error)) from error
+        return store
+
+    def _open_database(self, url: Secret, lived: Path) -> SqlStore:
+        """An empty database becomes a store only where this node has none yet."""
+        path = self._folder / DATABASE_FILE
+        if path.exists():
+            raise ServiceFailed(
+                f"the positions of this node are in {path}, and the settings name a PostgreSQL database: it would know "
+                "none of them; take database.url out again"
+            )
+        try:
+            return SqlStore(url.reveal().decode(), self._identity, busy_seconds=BUSY_SECONDS, make=not lived.exists())
+        except StoreEmpty as error:
+            raise ServiceFailed(
+                f"{error}, though this node has lived here; it would forget every position: is it the right database? "
+                f"Remove {lived} to begin with nothing"
+            ) from error
+
+    def _open_file(self, lived: Path) -> SqlStore:
+        path = self._folder / DATABASE_FILE
         if lived.exists() and not path.exists():
             raise ServiceFailed(
                 f"{path} is gone, though this node has lived here; an empty one would forget every position: "
                 f"bring a backup back, or remove {lived} too to begin with nothing"
             )
-        try:
-            store = SqlStore(sqlite_url(path), self._identity, busy_seconds=BUSY_SECONDS)
-            lived.write_text(self._identity)
-        except (StoreError, OSError) as error:
-            raise ServiceFailed(str(error)) from error
-        return store
+        return SqlStore(sqlite_url(path), self._identity, busy_seconds=BUSY_SECONDS)
 
     def _problem(self, store: SqlStore) -> tuple[Level, str] | None:
         try:
