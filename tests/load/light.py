@@ -53,7 +53,7 @@ class Shared:
 
 
 class LightTaker:
-    """One taker, with one coin and at most one CFD."""
+    """One taker, with a few coins and at most one CFD at a time."""
 
     def __init__(self, number: int, shared: Shared) -> None:
         seed = Secret(hashlib.sha256(f"light taker {number}".encode()).digest())

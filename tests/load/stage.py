@@ -24,6 +24,7 @@ QUANTITY: Final = 3_500
 MAKER_COIN: Final = 6_700_000
 TAKER_COIN: Final = 1_400_000
 """Sats: each coin suffices for one contract, short 1x and long 5x, with fees."""
+SPARE_COINS: Final = 2
 FUNDED_TOGETHER: Final = 20
 """Payments in one block: chains of unconfirmed transactions are short."""
 PATIENCE: Final = 600.0
@@ -127,14 +128,16 @@ class Stage:
     # --- money and blocks ----------------------------------------------------------------------------------------
 
     async def fund(self) -> None:
-        """A coin for each contract on both sides, confirmed."""
+        """A coin for each contract on both sides, confirmed, and some to spare: a setup may break off."""
         script = bytes.fromhex((await self.maker.ask("script"))["script"])
-        await self._pay([script] * self.plan.takers, MAKER_COIN)
+        count = self.plan.takers + self.plan.takers // 10 + SPARE_COINS
+        await self._pay([script] * count, MAKER_COIN)
         for crowd in self.crowds:
             scripts = [bytes.fromhex(each) for each in (await crowd.ask("scripts"))["scripts"]]
-            await crowd.ask("coins", coins=await self._pay(scripts, TAKER_COIN))
+            for _ in range(SPARE_COINS):
+                await crowd.ask("coins", coins=await self._pay(scripts, TAKER_COIN))
         await self.control.mine()
-        wanted = self.plan.takers * MAKER_COIN
+        wanted = count * MAKER_COIN
 
         async def synced() -> bool:
             return bool((await self.maker.ask("sync"))["confirmed"] == wanted)
