@@ -13,20 +13,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cfd_web.desk import DeskError, NotKnown, Refused, Unavailable
-from cfd_web.models import Model
+from cfd_web.models import Problem
 
 log = structlog.get_logger()
 
 RETRY_SECONDS: Final = 5
-
-
-class Problem(Model):
-    """Why a request was not served."""
-
-    code: str
-    """For programs, for example `not_known`; see docs/api.md for all of them."""
-    message: str
-    """For people: a sentence."""
 
 
 class ApiProblem(Exception):

@@ -88,7 +88,7 @@ def test_offers(desk: FakeDesk, run: Run) -> None:
     text = good(run("offers"))
     assert "00000000" in text
     assert "50,050" in text
-    assert "+0.024 %" in text
+    assert "+0.024%" in text
     assert answer(run("offers", "--json"))["makers"][0]["offers"][0]["ask"] == "50050"
     desk.down.add("maker")
     assert "the maker is not connected: it does not answer" in good(run("offers"))

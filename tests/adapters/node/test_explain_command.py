@@ -61,7 +61,7 @@ async def test_a_whole_life(world: Any) -> None:
     assert waiting["actions"] == ["settle", "force close"]
     taker.command(ForceClose(key))
     await world.mine_until(taker, key, p.CommitConfirmed)
-    check_closing(explained(taker.config.folder, key), world, await world.control.height())
+    check_closing(explained(taker.config.folder, key), world, taker.engine.cfds[key].phase.commit_height)
     end = await world.close_on_chain(maker, taker, key)
     check_closed(explained(taker.config.folder, key), end)
 

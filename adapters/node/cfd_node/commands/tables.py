@@ -49,7 +49,8 @@ def pairs(console: Console, title: str, rows: Iterable[tuple[str, str]]) -> None
 
 def grid(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Rows under columns, or a line that there are none. Columns that begin with `>` hold numbers."""
-    table = Table(title=title)
+    style = "bold underline"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style=style)  # 80 columns
     for column in columns:
         name, number = column.removeprefix(">"), column.startswith(">")
         table.add_column(name, justify="right" if number else "left", no_wrap=number or name in IDS)
@@ -60,10 +61,11 @@ def grid(console: Console, title: str, columns: Sequence[str], rows: Iterable[Se
 
 
 def offers(console: Console, found: m.Offers) -> None:
-    """Offers side by side, then who is not there."""
-    columns = ("offer", "maker", ">bid", ">ask", ">quantity", "leverage", ">fee", ">funding/day", "expiry", "")
-    rows = [_offer(offer, maker.name or maker.peer) for maker in found.makers for offer in maker.offers]
-    grid(console, "Offers", columns, rows)
+    """Offers side by side, then which cannot be taken, and who is not there."""
+    columns = ("offer", "maker", *_OFFER)
+    shown = [(maker.name or maker.peer, offer) for maker in found.makers for offer in maker.offers]
+    grid(console, "Offers", columns, [(offer.id[:8], name, *_offer(offer)) for name, offer in shown])
+    _obstacles(console, [offer for _, offer in shown])
     for maker in found.makers:
         if not maker.connected:
             console.print(Text(f"{maker.name or maker.peer} is not connected: {maker.reason}"))
@@ -71,22 +73,29 @@ def offers(console: Console, found: m.Offers) -> None:
 
 def own_offers(console: Console, found: Iterable[m.Offer]) -> None:
     """This node's."""
-    columns = ("offer", "", ">bid", ">ask", ">quantity", "leverage", ">fee", ">funding/day", "expiry", "")
-    grid(console, "Own offers", columns, [_offer(offer, "") for offer in found])
+    shown = list(found)
+    grid(console, "Own offers", ("offer", *_OFFER), [(offer.id[:8], *_offer(offer)) for offer in shown])
+    _obstacles(console, shown)
 
 
-def _offer(offer: m.Offer, maker: str) -> tuple[str, ...]:
+_OFFER = (">bid", ">ask", ">quantity", "times", ">fee", ">a day", "expiry")
+
+
+def _obstacles(console: Console, found: Iterable[m.Offer]) -> None:
+    for offer in found:
+        if offer.obstacle:
+            console.print(Text(f"! {offer.id[:8]}: {offer.obstacle}"))
+
+
+def _offer(offer: m.Offer) -> tuple[str, ...]:
     return (
-        offer.id[:8],
-        maker,
         price(offer.bid),
         price(offer.ask),
-        f"{offer.min_quantity:,} to {offer.max_quantity:,}",
-        ", ".join(f"{leverage}x" for leverage in offer.leverages),
+        f"{offer.min_quantity:,}-{offer.max_quantity:,}",
+        ",".join(str(leverage) for leverage in offer.leverages) + "x",
         money(offer.opening_fee),
-        f"{(offer.funding_rate * 100).normalize():+f} %",
+        f"{(offer.funding_rate * 100).normalize():+f}%",
         soon(offer.expiry),
-        offer.obstacle,
     )
 
 

@@ -15,7 +15,6 @@ from cfd_web.access import Access
 from cfd_web.client.calls import Call
 from cfd_web.feed import HEARTBEAT_SECONDS, READY, RESET
 from cfd_web.models.changes import CHANGE
-from cfd_web.problems import Problem
 from cfd_web.routes import PREFIX
 
 T = TypeVar("T")
@@ -168,7 +167,7 @@ def _answer(call: Call[T], response: httpx.Response) -> T:
 
 def _problem(response: httpx.Response) -> ClientError:
     try:
-        problem = Problem.model_validate_json(response.content)
+        problem = m.Problem.model_validate_json(response.content)
     except ValidationError:
         return ClientError(f"what answers there is no node: status {response.status_code}")
     return ApiError(response.status_code, problem.code, problem.message)

@@ -8,8 +8,6 @@ from attrs import field, frozen
 from pydantic import BaseModel, TypeAdapter
 
 from cfd_web import models as m
-from cfd_web.routes.node import ServiceOrder
-from cfd_web.routes.trading import Choice, Rejection, Settlement
 
 T = TypeVar("T")
 
@@ -60,7 +58,7 @@ def health() -> Call[m.Health]:
 
 
 def act_on_service(service: str, action: m.ServiceAction) -> Call[m.ServiceHealth]:
-    return _post("/services", m.ServiceHealth, ServiceOrder(service=service, action=action))
+    return _post("/services", m.ServiceHealth, m.ServiceOrder(service=service, action=action))
 
 
 def tip() -> Call[m.Tip]:
@@ -111,7 +109,7 @@ def roll_over(cfd_id: str) -> Call[m.CfdRow]:
 
 
 def settle(cfd_id: str, price: Decimal | None = None) -> Call[m.CfdRow]:
-    return _move(f"/cfds/{cfd_id}/settle", m.CfdRow, Settlement(price=price))
+    return _move(f"/cfds/{cfd_id}/settle", m.CfdRow, m.Settlement(price=price))
 
 
 def force_close(cfd_id: str) -> Call[m.CfdRow]:
@@ -119,7 +117,7 @@ def force_close(cfd_id: str) -> Call[m.CfdRow]:
 
 
 def choose(cfd_id: str, outcome: int) -> Call[m.CfdRow]:
-    return _move(f"/cfds/{cfd_id}/choose", m.CfdRow, Choice(outcome=outcome))
+    return _move(f"/cfds/{cfd_id}/choose", m.CfdRow, m.Choice(outcome=outcome))
 
 
 def requests() -> Call[tuple[m.Request, ...]]:
@@ -131,7 +129,7 @@ def accept(cfd_id: str) -> Call[m.CfdRow]:
 
 
 def reject(cfd_id: str, reason: str) -> Call[m.CfdRow]:
-    return _move(f"/requests/{cfd_id}/reject", m.CfdRow, Rejection(reason=reason))
+    return _move(f"/requests/{cfd_id}/reject", m.CfdRow, m.Rejection(reason=reason))
 
 
 # --- the wallet ------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ from cfd_web.models.trading import (
     PriceSpan,
     Request,
 )
+from cfd_web.models.wishes import Choice, Problem, Rejection, ServiceOrder, Settlement
 
 __all__ = [
     "About",
@@ -86,6 +87,7 @@ __all__ = [
     "CfdRow",
     "Cfds",
     "Change",
+    "Choice",
     "ContractTx",
     "ExpiryExposure",
     "Exposure",
@@ -119,8 +121,10 @@ __all__ = [
     "PriceHistory",
     "PricePoint",
     "PriceSpan",
+    "Problem",
     "Progress",
     "ProgressMade",
+    "Rejection",
     "Request",
     "RequestsChanged",
     "Send",
@@ -129,7 +133,9 @@ __all__ = [
     "ServiceAction",
     "ServiceChanged",
     "ServiceHealth",
+    "ServiceOrder",
     "ServiceState",
+    "Settlement",
     "SignedOutcome",
     "Tip",
     "TipMoved",

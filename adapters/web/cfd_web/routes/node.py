@@ -10,13 +10,6 @@ from cfd_web.problems import documented
 from cfd_web.routes import PREFIX
 
 
-class ServiceOrder(m.Model):
-    """What to do about which service."""
-
-    service: str
-    action: m.ServiceAction
-
-
 def node_routes(desk: NodeDesk) -> APIRouter:
     """Routes over this part of a desk."""
     routes = APIRouter(prefix=PREFIX, tags=["node"])
@@ -32,7 +25,7 @@ def node_routes(desk: NodeDesk) -> APIRouter:
         return await desk.health()
 
     @routes.post("/services", status_code=202, responses=documented(404, 409))
-    async def act_on_service(order: ServiceOrder) -> m.ServiceHealth:
+    async def act_on_service(order: m.ServiceOrder) -> m.ServiceHealth:
         """Start, stop or restart a service; the answer is how it is right after."""
         return await desk.act_on_service(order.service, order.action)
 

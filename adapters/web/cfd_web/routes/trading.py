@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from cfd_web import models as m
 from cfd_web.desk import TradingDesk
-from cfd_web.models.fields import Count, Price, Reason
 from cfd_web.once import IdempotencyKey, MoneyMoves, fingerprint
 from cfd_web.problems import documented
 from cfd_web.routes import PREFIX
@@ -15,25 +14,6 @@ from cfd_web.track import PriceTrack
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 MOVES = documented(404, 409, 503)
-
-
-class Settlement(m.Model):
-    """At which price to settle."""
-
-    price: Price | None = None
-    """None: the counterparty's present quote for the opposite side."""
-
-
-class Choice(m.Model):
-    """Which of the outcomes that the oracle signed to settle on."""
-
-    outcome: Count
-
-
-class Rejection(m.Model):
-    """Why not; the counterparty reads it."""
-
-    reason: Reason = "rejected by the user"
 
 
 def trading_routes(desk: TradingDesk, moves: MoneyMoves, track: PriceTrack) -> APIRouter:
@@ -102,7 +82,7 @@ def _moving(routes: APIRouter, desk: TradingDesk, moves: MoneyMoves) -> None:
         return await moves.do(key, fingerprint(request, None), lambda: desk.roll_over(cfd_id), 202)
 
     @routes.post("/cfds/{cfd_id}/settle", status_code=202, response_model=m.CfdRow, responses=MOVES)
-    async def settle(cfd_id: Id, settlement: Settlement, key: IdempotencyKey, request: Request) -> Response:
+    async def settle(cfd_id: Id, settlement: m.Settlement, key: IdempotencyKey, request: Request) -> Response:
         """Propose to the counterparty to close together."""
         work = lambda: desk.settle(cfd_id, settlement.price)  # noqa: E731
         return await moves.do(key, fingerprint(request, settlement), work, 202)
@@ -113,7 +93,7 @@ def _moving(routes: APIRouter, desk: TradingDesk, moves: MoneyMoves) -> None:
         return await moves.do(key, fingerprint(request, None), lambda: desk.force_close(cfd_id), 202)
 
     @routes.post("/cfds/{cfd_id}/choose", status_code=202, response_model=m.CfdRow, responses=MOVES)
-    async def choose(cfd_id: Id, choice: Choice, key: IdempotencyKey, request: Request) -> Response:
+    async def choose(cfd_id: Id, choice: m.Choice, key: IdempotencyKey, request: Request) -> Response:
         """The oracle signed two outcomes: settle on this one."""
         work = lambda: desk.choose(cfd_id, choice.outcome)  # noqa: E731
         return await moves.do(key, fingerprint(request, choice), work, 202)
@@ -126,7 +106,7 @@ def _answering(routes: APIRouter, desk: TradingDesk, moves: MoneyMoves) -> None:
         return await moves.do(key, fingerprint(request, None), lambda: desk.accept(cfd_id), 202)
 
     @routes.post("/requests/{cfd_id}/reject", status_code=202, response_model=m.CfdRow, responses=MOVES)
-    async def reject(cfd_id: Id, rejection: Rejection, key: IdempotencyKey, request: Request) -> Response:
+    async def reject(cfd_id: Id, rejection: m.Rejection, key: IdempotencyKey, request: Request) -> Response:
         """Reject it; the counterparty is told the reason."""
         work = lambda: desk.reject(cfd_id, rejection.reason)  # noqa: E731
         return await moves.do(key, fingerprint(request, rejection), work, 202)
