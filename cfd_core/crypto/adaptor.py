@@ -70,10 +70,27 @@ def encrypt_sign(key: Secret, encryption_point: Point, digest: bytes, aux: bytes
     `aux` is 32 bytes of randomness. The result is checked (see the module's text) before it is returned.
     `RuleViolation` for an invalid key or a wrong length.
     """
-    if len(digest) != 32 or len(aux) != 32:
-        raise RuleViolation(f"a digest and aux have 32 bytes each, not {len(digest)} and {len(aux)}")
+    (signature,) = encrypt_sign_each(key, [encryption_point], [digest], aux)
+    return signature
+
+
+def encrypt_sign_each(
+    key: Secret, encryption_points: Sequence[Point], digests: Sequence[bytes], aux: bytes
+) -> list[bytes]:
+    """`encrypt_sign` for many points and digests; what depends on the key and `aux` alone is computed once."""
+    if len(aux) != 32:
+        raise RuleViolation(f"aux has 32 bytes, not {len(aux)}")
+    if len(encryption_points) != len(digests):
+        raise RuleViolation(f"{len(digests)} digests to sign for {len(encryption_points)} encryption points")
     mask = tagged_hash("ECDSAadaptor/aux", aux)
-    nonce_secret = _nonce(_NONCE, valid_scalar(key), mask, encryption_point.encode() + digest)
+    valid_scalar(key)
+    return [_encrypt_sign(key, *each, mask) for each in zip(encryption_points, digests, strict=True)]
+
+
+def _encrypt_sign(key: Secret, encryption_point: Point, digest: bytes, mask: bytes) -> bytes:
+    if len(digest) != 32:
+        raise RuleViolation(f"a digest has 32 bytes, not {len(digest)}")
+    nonce_secret = _nonce(_NONCE, key.reveal(), mask, encryption_point.encode() + digest)
     base_nonce = public_key(nonce_secret)
     nonce = encryption_point.mul_secret(nonce_secret)
     s = _sign(key, nonce_secret, nonce, base_nonce, digest)

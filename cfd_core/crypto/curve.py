@@ -138,7 +138,7 @@ class Point:
         output[0] = 4
         if not lib.secp256k1_ecdh(_CTX, output + 1, self.raw, _sized(scalar), _pass_through, ffi.NULL):
             raise _refusal(scalar)
-        return _parse_uncompressed(output)
+        return _parse_uncompressed(_buffer(output)[:])
 
     def __add__(self, other: "Point") -> "Point":
         raw = _new(_PUBKEY)
@@ -167,11 +167,12 @@ class Point:
         return _parse_uncompressed, (_buffer(output)[:],)
 
 
-def _parse_uncompressed(data: Any) -> Point:
+def _parse_uncompressed(data: bytes) -> Point:
+    """Read 4 || x || y; the other encoding of SEC 1 is x and whether y is odd."""
     raw = _new(_PUBKEY)
     if len(data) != 65 or not lib.secp256k1_ec_pubkey_parse(_CTX, raw, data, 65):
         raise DecodeError("not an uncompressed curve point")
-    return Point(raw)
+    return Point(raw, (b"\x03" if data[64] & 1 else b"\x02") + data[1:33])
 
 
 GENERATOR: Final = Point.parse(bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"))

@@ -106,6 +106,19 @@ def test_every_flipped_bit_fails() -> None:
     assert 0 < undecodable < 8 * 66  # some of the points, no scalar
 
 
+def test_encrypt_sign_each_signs_as_one_by_one() -> None:
+    points = [public_key(scalar(number)) for number in range(1, 5)]
+    digests = [digest_of(str(number)) for number in range(4)]
+    one_by_one = [adaptor.encrypt_sign(KEY, *pair, AUX) for pair in zip(points, digests, strict=True)]
+    assert adaptor.encrypt_sign_each(KEY, points, digests, AUX) == one_by_one
+    assert adaptor.encrypt_sign_each(KEY, [], [], AUX) == []
+    for wrong, aux in (((points, digests[1:]), AUX), ((points[1:], digests), AUX), ((points, digests), AUX[1:])):
+        with pytest.raises(RuleViolation):
+            adaptor.encrypt_sign_each(KEY, *wrong, aux)
+    with pytest.raises(RuleViolation, match="a digest has 32 bytes, not 31"):
+        adaptor.encrypt_sign_each(KEY, points, [*digests[:3], digests[3][1:]], AUX)
+
+
 def test_first_invalid_names_the_first() -> None:
     locks = [scalar(number) for number in range(1, 8)]
     points = [public_key(lock) for lock in locks]
