@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 from cfd_network import Address, SshTransport, Stream
 from cfd_node.clock import ShiftableClock
 from cfd_node.demo.plan import RECORDED, RecordedEvent
+from cfd_node.jobs import JobRunner
 from cfd_node.logs import configure_logs
 from cfd_node.node import Node, NodeConfig
 from cfd_oracle import OracleServer
@@ -74,8 +75,8 @@ class World:
     def seed(self, name: str) -> Secret:
         return Secret(name.encode().ljust(32, b"."))
 
-    async def start(self, config: NodeConfig) -> Node:
-        node = Node(config, self.clock)
+    async def start(self, config: NodeConfig, jobs: JobRunner | None = None) -> Node:
+        node = Node(config, self.clock, jobs=jobs)
         self.nodes.append(node)
         node.start()
         async with asyncio.timeout(PATIENCE):
