@@ -141,7 +141,7 @@ class Party:
         return {
             "id": self.node.peer_id,
             "address": [self.node.address.host, self.node.address.port] if self.node.address else None,
-            "linked": bool(self.node._connections),
+            "linked": bool(self.node.connections),
             "store": self.node.pump.store_problem,
             "offers": [offer.id for offers in engine.market.values() for offer in offers if self._known(offer.event)],
             "cfds": {key: _told(cfd, key in running) for key, cfd in engine.cfds.items()},

@@ -89,7 +89,7 @@ class LoadedMaker:
             "address": None if address is None else [address.host, address.port],
             "url": self.daemon.service.url,
             "chain": self.node.health()["chain"].level is Level.RUNNING,
-            "linked": len(self.node._connections),
+            "linked": self.node.connections,
             "open": sum(isinstance(cfd.phase, p.Open) for cfd in cfds),
             "rolled over": [cfd.id for cfd in cfds if _number(cfd) == 1 and isinstance(cfd.phase, p.Open)],
             "committed": [cfd.id for cfd in cfds if isinstance(cfd.phase, p.CommitPending | p.CommitConfirmed)],

@@ -2,35 +2,26 @@
 
 import asyncio
 import random
-import secrets
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import structlog
-from attrs import evolve, field, frozen
-from cfd_electrum import ElectrumChain, OpenSocket, Relay, Road, ServerAddress, Witnesses
-from cfd_network import Address, Connection, Disconnected, Limits, SshTransport, Stream, peer_id
+from cfd_network import Address, peer_id
 from cfd_oracle import OracleClient
-from cfd_store import EventStore, StoreError
-from cfd_wallet import BdkWallet
+from cfd_store import EventStore
 
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import CfdClosed, Recorded
-from cfd_core.crypto.keys import Keychain
 from cfd_core.effects import Effect
-from cfd_core.engine import NODE_STREAM, Engine, Policy, Settings, Step
-from cfd_core.engine.machines import PROTOCOLS, RESUME
-from cfd_core.inputs import OutpointReport, PeerConnected, TipChanged
-from cfd_core.oracle import Dialect, OracleKeys
-from cfd_core.serial.wire import OFFERS_PROTOCOL
-from cfd_core.values import EventId, Network, PeerId, Secret, Timestamp
+from cfd_core.engine import NODE_STREAM, Engine, Settings, Step
+from cfd_core.inputs import OutpointReport, TipChanged
+from cfd_core.values import EventId, PeerId, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.counts import Counts
-from cfd_node.descriptors import room_for
 from cfd_node.jobs import JobRunner
+from cfd_node.node_config import NodeConfig
 from cfd_node.payments import Payments
+from cfd_node.peering import Peering
 from cfd_node.pump import Pump
-from cfd_node.services.chain import ChainService
 from cfd_node.services.clock import ClockLimits, ClockService
 from cfd_node.services.database import IDENTITY_FILE, DatabaseService
 from cfd_node.services.folder import FolderService
@@ -40,55 +31,13 @@ from cfd_node.services.payments import PaymentsService
 from cfd_node.services.protocols import ProtocolsService, Running, Shells
 from cfd_node.services.wallet import WalletService
 from cfd_node.supervision import Health, Level, Service, Supervisor
+from cfd_node.way_to_chain import way_to_chain
 
 __all__ = ["IDENTITY_FILE", "Node", "NodeConfig"]
 log = structlog.get_logger()
 
 OWN = ("folder", "database", "wallet", "protocols", "network")
 """Services that need nothing from outside this machine."""
-LINK_LIMITS = Limits(silence=8, dial=15)
-"""A frozen peer shows within ten seconds."""
-
-
-@frozen(kw_only=True)
-class NodeConfig:
-    """What a node is told at its start."""
-
-    name: str
-    keychain: Keychain
-    network: Network
-    folder: Path
-    """Holds the event store and the wallet; created for its owner only."""
-    database: Secret | None = None
-    """URL of a PostgreSQL database that holds the event store instead."""
-    electrum: tuple[str, int]
-    electrum_tls: bool = False
-    more_servers: tuple[ServerAddress, ...] = ()
-    """Electrum servers that watch over the first, and take its place when it fails."""
-    road: Road | None = None
-    """The way to all of them; None: straight, with pins in memory."""
-    electrum_timeout: float = 30
-    peer_socket: OpenSocket | None = None
-    """What opens connections to makers, for example through a proxy; None: straight."""
-    oracle_proxy: str | None = None
-    """`socks5://host:port`; None: straight."""
-    oracle_url: str
-    oracle_dialect: Dialect
-    oracle_keys: OracleKeys
-    listen: Address | None = None
-    """Where takers reach this node; None: it does not listen. Port 0 takes a free one."""
-    makers: tuple[tuple[Address, PeerId], ...] = ()
-    max_connections: int = 1_000
-    """Takers' links at one time; fewer where the system does not give so many files."""
-    blocked: frozenset[PeerId] = frozenset()
-    """Peers that may not connect."""
-    policy: Policy = field(factory=Policy)
-    attestation_delay: float = 60
-    """Seconds after an event's time before the oracle is asked."""
-    bump_delay: float = 5
-    """Seconds between wanting a fee bump and signing it: news of a confirmation may be on its way."""
-    clock_limits: ClockLimits | None = None
-    """None: what fits the network."""
 
 
 class Node:
@@ -115,8 +64,9 @@ class Node:
         """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
         self.counts = Counts()
         """Signatures that are being made or verified."""
-        self._make_chain()
-        self._connections: dict[PeerId, Connection] = {}
+        way = way_to_chain(config)
+        self.chain, self.wallet, self._chain = way.chain, way.wallet, way.service
+        self._peering = Peering(config)
         self._listeners: list[Callable[[Recorded], None]] = []
         self._watchers: list[Callable[[Step], None]] = []
         self._levels: dict[str, Level] = {}
@@ -131,42 +81,6 @@ class Node:
         services += [self._oracle, clock_watch, self._protocols, self._network]
         self.supervisor = Supervisor([*services, *self.links], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)
-
-    def _make_chain(self) -> None:
-        config, road = self.config, self.config.road or Road()
-        self.chain = ElectrumChain(
-            *config.electrum,
-            tls=config.electrum_tls,
-            others=config.more_servers,
-            road=road,
-            network=config.network,
-            timeout=config.electrum_timeout,
-        )
-        straight = config.road is None and not config.electrum_tls and not config.more_servers
-        relay = None if straight else Relay(lambda: self.chain.server, road, timeout=config.electrum_timeout)
-        self._chain = ChainService(self.chain, relay, self._witnesses(road))
-        door = config.electrum if straight else self._chain.door
-        self.wallet = BdkWallet(config.keychain.wallet_xprv(), config.network, config.folder / "wallet.sqlite", door)
-
-    def _witnesses(self, road: Road) -> Witnesses | None:
-        config = self.config
-        if not config.more_servers:
-            return None
-        first = ServerAddress(*config.electrum, config.electrum_tls)
-
-        def changed() -> None:
-            self.chain.doubt = next(iter(made.problems.values()), "")
-
-        made = Witnesses(
-            (first, *config.more_servers),
-            road,
-            config.network,
-            self.chain.tip,
-            self.chain.header,
-            timeout=config.electrum_timeout,
-            on_change=changed,
-        )
-        return made
 
     def _make_services(self) -> None:
         config = self.config
@@ -188,13 +102,13 @@ class Node:
             oracle=self._oracle,
             jobs=self._jobs,
             counts=self.counts,
-            open_stream=self._open_stream,
+            open_stream=self._peering.open_stream,
             attestation_delay=config.attestation_delay,
             bump_delay=config.bump_delay,
         )
         settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
         self._protocols = ProtocolsService(settings, shells, self.clock, run_effect=self._run_effect, listener=self)
-        self._network = NetworkService(self._make_transport, config.listen)
+        self._network = NetworkService(lambda: self._peering.transport(self._protocols.running), config.listen)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -277,12 +191,16 @@ class Node:
 
     def connected(self, peer: PeerId) -> bool:
         """Whether there is a link to the peer, dialled or accepted."""
-        return peer in self._connections
+        return peer in self._peering
+
+    @property
+    def connections(self) -> int:
+        """How many links are up."""
+        return len(self._peering)
 
     def disconnect(self, peer: PeerId) -> None:
         """Cut the link to a peer, if there is one."""
-        if peer in self._connections:
-            self._connections[peer].abort("not wanted any more")
+        self._peering.disconnect(peer)
 
     def health(self) -> dict[str, Health]:
         """Every service's state and the reason for it."""
@@ -361,40 +279,3 @@ class Node:
         for cfd in tuple(running.pump.engine.cfds.values()):
             if cfd.ended:
                 await running.acting.release(cfd.id)
-
-    # --- peers ---------------------------------------------------------------------------------------------------
-
-    def _make_transport(self) -> SshTransport:
-        running = self._protocols.running
-        room = room_for(self.config.max_connections) if self.config.listen else LINK_LIMITS.connections
-        transport = SshTransport(
-            self.config.keychain.transport_key(),
-            limits=evolve(LINK_LIMITS, connections=room),
-            blocked=self.config.blocked,
-            open_socket=self.config.peer_socket,
-        )
-        for protocol in (*PROTOCOLS, RESUME):
-            transport.on_stream(protocol, running.sessions.accept)
-        transport.on_stream(OFFERS_PROTOCOL, running.offers.serve)
-        transport.on_connect(lambda connection: self._on_connect(running, connection))
-        transport.on_disconnect(self._on_disconnect)
-        return transport
-
-    def _on_connect(self, running: Running, connection: Connection) -> None:
-        self._connections[connection.peer] = connection
-        if any(connection.peer == peer for _, peer in self.config.makers):
-            running.pump.spawn(running.offers.listen(connection), f"offers of {connection.peer}")
-        try:
-            running.pump.give(PeerConnected(connection.peer, secrets.token_bytes(32)))
-        except StoreError as error:
-            log.warning("a peer connected while the database is away", peer=connection.peer, reason=str(error))
-
-    def _on_disconnect(self, connection: Connection, _reason: str) -> None:
-        if self._connections.get(connection.peer) is connection:
-            del self._connections[connection.peer]
-
-    async def _open_stream(self, peer: PeerId, protocol: str) -> Stream:
-        connection = self._connections.get(peer)
-        if connection is None:
-            raise Disconnected(f"{peer} is not connected")
-        return await connection.open_stream(protocol)
