@@ -15,7 +15,7 @@ import tempfile
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -161,36 +161,49 @@ def loaded(settings: Settings, records: list[StoredEvent]) -> tuple[float, Engin
     return kilobytes, engine
 
 
-def rolled(folder: Path, pair: Metered, rollovers: int) -> dict[str, Any]:
-    """Rollovers of one CFD: the calibration beside them, and the median seconds by part."""
-    taken, units = [], []
-    with closing(SqlStore(sqlite_url(folder / f"{id(pair)}.sqlite"), "bench")) as store:
-        append(store, pair.maker.log)
-        pair.roll(store)  # the first pays for what is made once
+class Rolls:
+    """Rollovers of one pair, each with the calibration beside it."""
+
+    def __init__(self, pair: Metered, path: Path) -> None:
+        self.pair, self.store = pair, SqlStore(sqlite_url(path), "bench")
+        self.seconds: list[float] = []
+        self.scaled: list[float] = []
+        append(self.store, pair.maker.log)
+        pair.roll(self.store)  # the first pays for what is made once
         pair.spent.clear()
         pair.timers.clear()
-        for _ in range(rollovers):
-            units.append(min(calibration() for _ in range(5)))
-            taken.append(pair.roll(store))
-    parts = {part: seconds / rollovers for part, seconds in pair.spent.items()}
-    scaled = median(seconds / unit for seconds, unit in zip(taken, units, strict=True)) * REFERENCE_US
-    cets = len(pair.taker.held.live.draft.entries)
-    timer = median(pair.timers)
-    parts["engine"] -= sum(pair.timers) / rollovers
-    return {"cets": cets, "seconds": median(taken), "scaled": scaled, "parts": parts, "timer": timer}
+
+    def one(self) -> None:
+        unit = min(calibration() for _ in range(5))
+        self.seconds.append(self.pair.roll(self.store))
+        self.scaled.append(self.seconds[-1] / unit * REFERENCE_US)
+
+    def found(self) -> dict[str, Any]:
+        """The medians of all, and the mean seconds by part."""
+        count, timers = len(self.seconds), self.pair.timers
+        parts = {part: seconds / count for part, seconds in self.pair.spent.items()}
+        parts["engine"] -= sum(timers) / count
+        cets = len(self.pair.taker.held.live.draft.entries)
+        scaled = median(self.scaled)
+        return {"cets": cets, "scaled": scaled, "parts": parts, "timer": median(timers), "seconds": self.seconds}
 
 
 def measure(rounds: int) -> Report:
     short = {"tolerance": Decimal("0.0035"), "bid": Decimal(54_000), "ask": Decimal(54_000)}
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="cfd-bench-") as name:
-        found["alone"] = rolled(Path(name), Metered(0, **short), rounds)
-        crowded = Metered(0, **short)
-        found["kb_per_cfd"] = crowded.join(OTHERS)
-        found["beside others"] = rolled(Path(name), crowded, rounds)
-        found["with liquidations"] = rolled(Path(name), Metered(23), max(1, rounds // 4))
-    beside, alone, hourly = found["beside others"], found["alone"], found["with liquidations"]
-    more = beside["scaled"] / alone["scaled"]
+    crowded = Metered(0, **short)
+    kilobytes = crowded.join(OTHERS)
+    pairs = {"alone": Metered(0, **short), "beside others": crowded, "with liquidations": Metered(23)}
+    with tempfile.TemporaryDirectory(prefix="cfd-bench-") as folder, ExitStack() as stack:
+        rolls = {name: Rolls(pair, Path(folder) / f"{name}.sqlite") for name, pair in pairs.items()}
+        for one in rolls.values():
+            stack.callback(one.store.close)
+        for _ in range(rounds):
+            for one in rolls.values():
+                one.one()
+    found: dict[str, Any] = {name: one.found() for name, one in rolls.items()}
+    found["kb_per_cfd"] = kilobytes
+    beside, hourly = found["beside others"], found["with liquidations"]
+    more = median(a / b for a, b in zip(rolls["beside others"].scaled, rolls["alone"].scaled, strict=True))
     what = f"rollovers per core-second, {OTHERS:,} CFDs open, scaled"
     parts = sorted(beside["parts"].items(), key=lambda part: -part[1])
     return Report(

@@ -55,11 +55,15 @@ def module() -> Path:
     if not found.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         install = [npm, "install", "--prefix", str(FOLDER), "--ignore-scripts", "--no-audit", "--no-fund"]
-        ran = subprocess.run(
-            [*install, f"{PACKAGE}@{VERSION}"], capture_output=True, text=True, timeout=300, check=False
-        )
-        if ran.returncode or not found.exists():
-            raise NotHere(f"npm could not install {PACKAGE}: {ran.stderr.strip()[-200:]}")
+        command = [*install, f"{PACKAGE}@{VERSION}"]
+        try:
+            subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+        except subprocess.TimeoutExpired as error:
+            raise NotHere("npm did not answer") from error
+        except subprocess.CalledProcessError as error:
+            raise NotHere(f"npm could not install {PACKAGE}: {' '.join(error.stderr.split())[:200]}") from error
+        if not found.exists():
+            raise NotHere(f"{PACKAGE} {VERSION} has no native module for this machine")
     return found
 
 

@@ -100,23 +100,21 @@ PICTURES: Final[dict[str, tuple[str, Callable[[Axes, dict[str, Any]], None]]]] =
 }
 
 
-def main() -> None:
-    results, folder = Path(sys.argv[1]), Path(sys.argv[2])
+def draw_all(results: Path, folder: Path) -> None:
+    """An SVG for each picture."""
     found = {path.stem: json.loads(path.read_text()) for path in results.glob("bench_*.json")}
     folder.mkdir(parents=True, exist_ok=True)
     mpl.rcParams.update({"svg.hashsalt": "cfd", "svg.fonttype": "none", "font.size": 9, "legend.fontsize": 8})
     for name, (title, paint) in PICTURES.items():
-        source = "bench_workers" if name == "workers" else "bench_curves"
-        machine = found[source]["machine"]
+        machine = found["bench_workers" if name == "workers" else "bench_curves"]["machine"]
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
         axes = figure.subplots()
         paint(axes, found)
         where = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, {machine['at'][:10]}"
         axes.set_title(f"{title}\n", loc="left", fontsize=10)
         axes.text(0, 1.02, where, transform=axes.transAxes, fontsize=7, color="grey")
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        print(folder / f"{name}.svg")
+        figure.savefig(folder / f"measured-{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
-    main()
+    draw_all(Path(sys.argv[1]), Path(sys.argv[2]))

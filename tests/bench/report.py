@@ -1,8 +1,8 @@
 """How the benchmark programs tell what they found: figures beside targets and references, as a table and as JSON.
 
 Every program measures with `Turns`: the jobs that are compared run in alternation, in many short rounds, by the
-processor time of the thread, and ratios are medians of the rounds' own ratios. So other work on the machine disturbs
-all of them alike. `calibration` is what absolute times are scaled by.
+processor time of the thread, and ratios are medians of the rounds' own ratios, or of the best rounds of each. So other
+work on the machine disturbs all of them alike. `calibration` is what absolute times are scaled by.
 """
 
 import argparse
@@ -132,6 +132,10 @@ class Turns:
     def ratio(self, one: str, other: str) -> float:
         """The first to the second: the median of the rounds'."""
         return median(a / b for a, b in zip(self.taken[one], self.taken[other], strict=True))
+
+    def best_ratio(self, one: str, other: str) -> float:
+        """The first's best round to the second's: for jobs so short that some rounds are left in peace."""
+        return self.best(one) / self.best(other)
 
     def scaled(self, name: str) -> float:
         """What a job would take where the calibration (the job "calibration", in microseconds) costs 37 us."""

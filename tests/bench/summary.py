@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import fields
 
-from tests.bench.report import Figure, heading, row
+from tests.bench.report import REFERENCE_US, Figure, heading, number, row
 
 SLOT = tuple(part.name for part in fields(Figure))
 
@@ -27,16 +27,37 @@ def figures(results: list[dict[str, Any]]) -> list[Figure]:
     return sorted((figure for figure in every if figure.target), key=lambda figure: figure.target)
 
 
+def machine(results: list[dict[str, Any]]) -> str:
+    """Where, when, and how busy it was, in two sentences."""
+    one, loads = results[0]["machine"], [found["machine"]["load"] for found in results]
+    calibrations = [found["machine"]["ecdsa_verify_us"] for found in results]
+    return (
+        f"Measured on {min(found['machine']['at'] for found in results)[:10]}: {one['cpu']}, {one['cores']} cores, "
+        f"Python {one['python']}, load {min(loads)} to {max(loads)}. ECDSA verification (the calibration) took "
+        f"{min(calibrations)} us at best; scaled figures are for {REFERENCE_US:g} us."
+    )
+
+
+def markdown(results: list[dict[str, Any]]) -> str:
+    """The same for the documents."""
+    lines = ["| # | what | measured | target | | reference | ratio |", "|---|---|---|---|---|---|---|"]
+    for one in figures(results):
+        measured = f"{number(one.measured)} {one.unit}".strip()
+        limit = "" if one.limit is None else f"{one.kind} {number(one.limit)}"
+        reference = "" if one.reference is None else f"{number(one.reference)} ({one.source})"
+        verdict = f"**{one.verdict.lower()}**" if one.verdict == "MISSED" else one.verdict
+        cells = (str(one.target), one.name, measured, limit, verdict, reference, number(one.ratio))
+        lines.append(f"| {' | '.join(cells)} |")
+    notes = [f"**{note}**" for one in results for note in one["notes"]]
+    return "\n\n".join([machine(results), *notes, "\n".join(lines)])
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     results = read(folder)
     if not results:
         raise SystemExit(f"no results in {folder}")
-    machine, loads = results[0]["machine"], [one["machine"]["load"] for one in results]
-    print(f"\nAll targets, measured from {machine['at']} on: {machine['cpu']}, {machine['cores']} cores, ", end="")
-    print(f"Python {machine['python']}, load {min(loads)} to {max(loads)}")
-    calibrations = [one["machine"]["ecdsa_verify_us"] for one in results]
-    print(f"ECDSA verification (the calibration) {min(calibrations)} us at best; scaled figures are for 37 us")
+    print(f"\nAll targets. {machine(results)}")
     every = figures(results)
     print(heading(), *map(row, every), sep="\n")
     for one in results:
