@@ -147,6 +147,14 @@ class Cfd:
         return "" if self.standing in RELIABLE or self.standing is None else DOUBTS[self.standing]
 
     @property
+    def hearsay(self) -> bool:
+        """Only the counterparty says that our live revision may be published: nothing goes out by itself on that.
+
+        An honest one publishes its own commit when it is due, which pays us too. One that lies may wait for ours.
+        """
+        return self.standing is Standing.CURRENT
+
+    @property
     def settlement(self) -> Announcement:
         """The event at which the live revision settles."""
         return self.announcements[0]

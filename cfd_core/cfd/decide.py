@@ -58,7 +58,10 @@ def learn_standing(cfd: Cfd, keys: CfdKeys, number: int, secret: bytes) -> tuple
         return ()
     if secret and secret != keys.revocation.reveal():
         raise PeerViolation("that is not the revocation secret of our revision")
-    return (e.StandingLearned(number, secret),)
+    # a word is no news to who was told that the counterparty is ahead, or trusts the backup; a proof always is
+    heard = cfd.standing in (Standing.BEHIND, Standing.TRUSTED)
+    same = cfd.standing is Standing.CURRENT and number <= cfd.held.live.number
+    return () if not secret and (heard or same) else (e.StandingLearned(number, secret),)
 
 
 def trust_backup(cfd: Cfd) -> tuple[e.CfdEvent, ...]:
@@ -167,6 +170,9 @@ def take_commit_signature(cfd: Cfd, number: int, signature: bytes) -> tuple[e.Cf
         return ()
     if held.next is None and number == held.live.number + 1:
         return ()  # of a run that ended before we signed: they have to propose it again
+    if cfd.standing is not None:
+        # since the backup we may have published the commit that our secret would now give up, and forgotten that
+        return ()
     if held.next is None or held.next.dlc.number != number:
         raise PeerViolation("a commit signature for a revision that we did not prepare")
     check_commit(held.next.dlc.draft, cfd.role, signature)

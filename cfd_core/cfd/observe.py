@@ -8,7 +8,7 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
 from cfd_core.cfd.evolve import commit_height, held_of
 from cfd_core.cfd.revisions import draft_of, numbers
-from cfd_core.contract.close import build_close
+from cfd_core.contract.close import build_close, close_of_unknown_price
 from cfd_core.contract.draft import Draft
 from cfd_core.inputs import OutpointReport, Spend
 from cfd_core.values import OutPoint, Role, Sats, price
@@ -73,6 +73,10 @@ def _lock_spent(cfd: Cfd, held: Held, report: OutpointReport, spend: Spend, tip:
             if _commit_known(phase) != (spend.transaction, spend.height):
                 yield e.CommitSeen(number, spend.transaction, spend.height, tip)
             return
+    # books from a backup may lack a close that was signed after it
+    paid = None if cfd.standing is None else close_of_unknown_price(held.live.draft, cfd.role, tx)
+    if paid is not None and _close_known(phase) != spend.height:
+        yield e.CloseSeen(spend.transaction, *paid, spend.height, tip)
 
 
 def _close_seen(held: Held, spend: Spend, tip: int) -> e.CloseSeen:

@@ -84,7 +84,12 @@ def _final(height: int, around: Circumstances) -> bool:
 
 def _force_close(cfd: Cfd, held: Held, around: Circumstances) -> Iterator[e.CfdEvent]:
     reason = _close_reason(cfd, held, around) if isinstance(cfd.phase, p.Open) else None
-    if reason is not None and not cfd.doubt and not (held.close is not None and held.close.complete):
+    if (
+        reason is not None
+        and not cfd.doubt
+        and not cfd.hearsay
+        and not (held.close is not None and held.close.complete)
+    ):
         commit = held.live.sign_commit(around.keys(cfd.id, held.live.number)).serialize()
         yield e.ForceCloseStarted(commit, reason, around.tip)
 

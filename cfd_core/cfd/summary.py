@@ -10,6 +10,7 @@ from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import ExitKind
 from cfd_core.cfd.react import EXIT_FINALITY, Deadlines, rollover_open_until
 from cfd_core.cfd.revisions import revoked_of
+from cfd_core.cfd.standing import HEARSAY
 from cfd_core.payouts import profit_percent
 from cfd_core.values import HOUR, CfdId, PeerId, Position, Role, Sats, Timestamp, round_half_up
 
@@ -192,6 +193,8 @@ def _deadline(cfd: Cfd, tip: int, deadlines: Deadlines) -> Deadline | None:
 def _warning(cfd: Cfd, now: Timestamp, deadlines: Deadlines) -> str:
     if cfd.doubt and not cfd.ended:
         return cfd.doubt
+    if cfd.hearsay and isinstance(cfd.phase, p.Open) and (cfd.signed or now >= cfd.expiry):
+        return HEARSAY
     if cfd.equivocations:
         return "the oracle signed two different prices for one event"
     if not isinstance(cfd.phase, p.Open) or cfd.attestations:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from attrs import frozen
+
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
@@ -10,10 +12,14 @@ from cfd_core.cfd.aggregate import Cfd, Held
 from cfd_core.cfd.events import Recorded
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.lifecycle import FACTS, LIFECYCLE, legal
+from cfd_core.contract.dlc import publish_secret
+from cfd_core.contract.draft import Draft
+from cfd_core.errors import CfdError
 from cfd_core.inputs import Message
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.protocols.rollover import messages as r
 from cfd_core.protocols.settlement import messages as t
+from cfd_core.values import Role
 
 
 class InvariantBroken(AssertionError):
@@ -26,6 +32,15 @@ def require(holds: object, what: str) -> None:
         raise InvariantBroken(what)
 
 
+@frozen
+class Given:
+    """A revision that we revoked: what tells our version of its commit from the counterparty's."""
+
+    draft: Draft
+    role: Role
+    their_commit: bytes
+
+
 class Conscience:
     """Watches one node from outside: only by what it stored, and by what is about to leave it."""
 
@@ -36,6 +51,8 @@ class Conscience:
         self.force_closed: set[tuple[str, int]] = set()
         self.revoked: set[tuple[str, int]] = set()
         """Revisions whose secret of ours has left."""
+        self.given_up: dict[str, Given] = {}
+        """The commits of these revisions, by their ids."""
         self.commit_signatures: dict[tuple[str, int], bytes] = {}
         self.closes: dict[str, str] = {}
         self.may_punish = False
@@ -106,10 +123,25 @@ class Conscience:
                 require(held.live.number > number, "a secret leaves only after the next revision is stored as signed")
                 require((key, number) not in self.force_closed, "we published that commit")
                 self.revoked.add((key, number))
+                old = held.old
+                if old is not None and old.number == number:
+                    self.given_up[old.draft.commit.txid] = Given(old.draft, old.role, old.their_commit)
             case t.CloseSignature(key, _):
                 require(key in self.closes, "a close signature leaves only after the close is stored")
             case _:
                 pass
+
+    def publishing(self, raw: bytes) -> None:
+        """To be called when a transaction is about to be broadcast: never a commit that we could be punished for."""
+        tx = Transaction.parse(raw)
+        given = self.given_up.get(tx.txid)
+        if given is None or self.cheated:
+            return
+        try:
+            publish_secret(given.draft, given.role.other, given.their_commit, tx)
+        except CfdError:
+            return  # the counterparty's own version, which it published: it reveals no secret of ours
+        raise InvariantBroken("our version of a revoked commit is never broadcast")
 
 
 def _held(cfd: Cfd | None, what: str) -> Held:

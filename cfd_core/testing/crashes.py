@@ -21,11 +21,13 @@ from cfd_core.testing.conscience import require
 from cfd_core.testing.network import Faults
 from cfd_core.testing.node import Moment, SimNode
 from cfd_core.testing.pair import Pair
-from cfd_core.testing.verdict import check, kind_of
+from cfd_core.testing.verdict import check, kinds_of, left_to_peer
 from cfd_core.testing.world import World
 from cfd_core.values import HOUR, PeerId
 
 Act = Callable[[Pair], None]
+OLDEST: Final = 19
+"""So many events a backup may lack: a CFD that was rolled over twice has about as many."""
 
 
 @frozen(kw_only=True)
@@ -47,6 +49,7 @@ class Death(Enum):
     SHORT = "one, back at once"
     LONG = "one, back when the act is over"
     BOTH = "everybody, back at once"
+    GONE = "one, its machine is gone: a backup is put back on another when the act is over"
 
 
 @frozen
@@ -60,26 +63,30 @@ class CrashPoint:
     moment: Moment
     again: int = 0
     """So many moments later whoever gets there dies too, in the middle of the recovery; 0 for one death only."""
+    older: int = 0
+    """How many of the last events of whoever is gone its backup does not hold."""
 
 
 class _Fate:
     """Counts the moments of all nodes, and kills at one of them."""
 
-    def __init__(self, world: World, at: int | None = None, death: Death = Death.SHORT, again: int = 0) -> None:
-        self.world, self.death = world, death
-        self.at = () if at is None else (at, at + again)
+    def __init__(self, world: World, point: CrashPoint | None = None) -> None:
+        self.world, self.point = world, point
+        self.at = () if point is None else (point.number, point.number + point.again)
         self.seen: list[tuple[PeerId, Moment]] = []
         for node in world.nodes:
             node.mortal = self._dies
-        world.prompt = death is not Death.LONG
+        world.prompt = point is None or point.death not in (Death.LONG, Death.GONE)
 
     def _dies(self, node: SimNode, moment: Moment) -> bool:
         self.seen.append((node.peer, moment))
-        if len(self.seen) - 1 not in self.at:
+        if len(self.seen) - 1 not in self.at or self.point is None:
             return False
-        if self.death is Death.BOTH:
+        if self.point.death is Death.BOTH:
             for other in self.world.nodes:
                 other.die()
+        if self.point.death is Death.GONE and not node.restored:
+            node.lose(node.backup(max(0, len(node.log) - self.point.older)))
         return True
 
 
@@ -105,15 +112,22 @@ class Campaign:
         """Every crash point of the story."""
         for act, seen in enumerate(self.moments):
             for number, (victim, moment) in enumerate(seen):
-                for death in Death:
+                for death in (Death.SHORT, Death.LONG, Death.BOTH):
                     yield CrashPoint(act, number, death, victim, moment)
                     again = 1 + (7 * number + 3 * act) % 23  # a different distance for each, the same in each run
                     yield CrashPoint(act, number, death, victim, moment, again)
 
+    def losses(self) -> Iterator[CrashPoint]:
+        """At every moment of the story the machine may be gone as well, with the newest and with an older backup."""
+        for act, seen in enumerate(self.moments):
+            for number, (victim, moment) in enumerate(seen):
+                for older in (0, 1 + (5 * number + 3 * act) % OLDEST):
+                    yield CrashPoint(act, number, Death.GONE, victim, moment, older=older)
+
     def run(self, point: CrashPoint) -> Pair:
         """The story with this death in it; `InvariantBroken`, or what else went wrong, when its end is not allowed."""
         pair = self._before[point.act].copy()
-        fate = _Fate(pair, point.number, point.death, point.again)
+        fate = _Fate(pair, point)
         for act in self.story.acts[point.act :]:
             act(pair)
             pair.revive()
@@ -126,11 +140,8 @@ class Campaign:
     def _end(self, pair: Pair) -> None:
         live_out(pair, self.story.price)
         check(pair)
-        for node in pair.nodes:
-            for cfd in node.engine.cfds.values():
-                kind = kind_of(cfd)
-                if kind is ExitKind.UNKNOWN and node.conscience.cheated:
-                    continue  # the verdict let it pass
+        for key in {key for node in pair.nodes for key in node.engine.cfds}:
+            for kind in kinds_of(pair, key):
                 require(kind in self.story.ends, f"{self.story.name} may not end as {kind.value}")
 
 
@@ -151,7 +162,8 @@ def live_out(world: World, price: int | None) -> None:
     world.revive()
     world.reconnect()
     for number in range(LONGEST):
-        going = [(node, cfd) for node in world.nodes for cfd in node.engine.cfds.values() if not cfd.ended]
+        known = [(node, cfd) for node in world.nodes for cfd in node.engine.cfds.values()]
+        going = [(node, cfd) for node, cfd in known if not cfd.ended and not left_to_peer(world, node, cfd)]
         if not going:
             return
         for node, cfd in going:

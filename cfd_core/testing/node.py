@@ -11,6 +11,7 @@ from attrs import frozen
 from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
+from cfd_core.cfd import events as e
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Event, Recorded
 from cfd_core.engine import NODE_STREAM, Engine, Run, Settings
@@ -69,6 +70,10 @@ class SimNode:
         """What `CheckInputs` finds."""
         self.now = START
         self.dead = False
+        self.lost: Backup | None = None
+        """What is to be put back: the machine is gone. None: it is there."""
+        self.restored = False
+        """Its books were put back from a backup: they may lack what came after it."""
         self.mortal: Mortal = lambda _node, _moment: False
         """Asked at each moment whether the process dies there."""
 
@@ -151,21 +156,44 @@ class SimNode:
         for maker, offers in market.items():  # they come anew with the link
             self.give(c.LearnOffers(maker, offers))
 
-    def backup(self) -> "Backup":
-        """The store as it is now."""
-        return Backup(tuple(self.log), tuple(self.records), dict(self.revisions))
+    def backup(self, events: int | None = None) -> "Backup":
+        """The store as it is now, or as it was when it held only so many events."""
+        log = self.log[:events]
+        revisions: dict[tuple[str, int], bytes] = {}
+        for recorded in log:
+            revision = stored.to_revision(recorded)
+            if revision is not None:
+                revisions[revision.cfd_id, revision.revision] = revision.data
+            elif isinstance(recorded.event, e.RevisionRevoked):
+                revisions.pop((recorded.stream, recorded.event.number), None)
+        return Backup(tuple(log), tuple(self.records[:events]), dict(self.revisions) if events is None else revisions)
+
+    def backup_after(self, event: str) -> "Backup":
+        """The store as it was right after its last event of this name; as it is now, where there is none."""
+        names = self.event_names()
+        return self.backup(len(names) - names[::-1].index(event) if event in names else None)
+
+    def lose(self, backup: "Backup") -> None:
+        """The machine is gone, and this backup is all that is left of it."""
+        self.die()
+        self.lost = backup
 
     def restore(self, backup: "Backup") -> None:
         """The process dies with its machine; on another one the backup is put back, and marked as one, then started.
 
-        The conscience remembers what the backup does not: what was revoked stays revoked.
+        Marked or not put back at all: no death comes between. The conscience remembers what the backup does not: what
+        was revoked stays revoked.
         """
+        tip, market, mortal = self.engine.tip, self.engine.market, self.mortal
         self.die()
         self.log, self.records, self.revisions = list(backup.log), list(backup.records), dict(backup.revisions)
         self.conscience.put_back(self.log)
-        self.dead = False
+        self.dead, self.lost, self.restored = False, None, True
         self.engine = Engine.load(self.settings, stored.read_events(self.records))
+        self.mortal = lambda _node, _moment: False
         self.give(i.StoreRestored())
+        self.mortal = mortal
+        self.engine = replace(self.engine, tip=tip, market=market)
         self.restart()
 
     # --- looking ---------------------------------------------------------------------------------------------------

@@ -18,19 +18,44 @@ calls its cancellation is the other's double spend of its own coin."""
 
 
 def check(world: World) -> None:
-    """`InvariantBroken` unless every CFD has ended, lawfully and fairly on every side, and no sat is missing."""
+    """`InvariantBroken` unless every CFD has ended, lawfully and fairly on every side, and no sat is missing.
+
+    A node that was put back from a backup may not know how a CFD ended, or that there was one: then the books of the
+    counterparty, which ended it on the chain, say what both got.
+    """
     for node in world.nodes:
         node.check_replay()
         for cfd in node.engine.cfds.values():
-            require(cfd.ended, f"CFD {cfd.id} ends, and is not for ever {type(cfd.phase).__name__}")
-            fair(world, node, cfd)
+            over = cfd.ended or left_to_peer(world, node, cfd)
+            require(over, f"CFD {cfd.id} ends, and is not for ever {type(cfd.phase).__name__}")
+            for role in Role if cfd.ended else ():
+                fair(world, node, cfd, role)
             tidy(node, cfd)
     for key in {key for node in world.nodes for key in node.engine.cfds}:
-        kinds = {kind_of(node.engine.cfds[key]) for node in world.nodes if key in node.engine.cfds}
-        if any(node.conscience.cheated for node in world.nodes):
-            kinds.discard(e.ExitKind.UNKNOWN)
+        kinds = kinds_of(world, key)
         require(len(kinds) == 1, f"both sides saw CFD {key} end alike, not {kinds}")
     conserved(world)
+
+
+def kinds_of(world: World, key: CfdId) -> set[e.ExitKind]:
+    """How a CFD ended, by the books of each node that can know."""
+    known = [(node, node.engine.cfds[key]) for node in world.nodes if key in node.engine.cfds]
+    kinds = {kind_of(cfd) for node, cfd in known if not left_to_peer(world, node, cfd)}
+    # who published what it had revoked may not know what took it
+    unknown = {e.ExitKind.UNKNOWN} if any(node.conscience.cheated for node in world.nodes) else set()
+    return kinds - unknown
+
+
+def left_to_peer(world: World, node: SimNode, cfd: Cfd) -> bool:
+    """Whether these books come from a backup that cannot tell how the CFD ended, and the counterparty has ended it.
+
+    Either their revision is in doubt, so the counterparty had to publish its own, which they do not know; or by them
+    the contract was never signed.
+    """
+    theirs = world.node(cfd.peer).engine.cfds.get(cfd.id)
+    if not node.restored or theirs is None or theirs.held is None or not isinstance(theirs.phase, p.Closed):
+        return False
+    return cfd.held is None or (not cfd.ended and bool(cfd.doubt))
 
 
 def kind_of(cfd: Cfd) -> e.ExitKind:
@@ -49,11 +74,11 @@ def tidy(node: SimNode, cfd: Cfd) -> None:
         require((cfd.id, revoked.number) not in node.revisions, "the signatures of a revoked revision are deleted")
 
 
-def fair(world: World, node: SimNode, cfd: Cfd) -> None:
-    """What this side got is what its contract gives it, in the way that the CFD ended."""
+def fair(world: World, node: SimNode, cfd: Cfd, role: Role) -> None:
+    """What this side got, by the books of this node, is what the contract gives it in the way that the CFD ended."""
     if not isinstance(cfd.phase, p.Closed) or cfd.held is None:
         return
-    got = cfd.phase.maker if cfd.role is Role.MAKER else cfd.phase.taker
+    got = cfd.phase.maker if role is Role.MAKER else cfd.phase.taker
     match cfd.phase.kind:
         case e.ExitKind.CANCEL | e.ExitKind.DOUBLE_SPEND:
             lock = cfd.held.live.draft.lock.txid
@@ -61,18 +86,20 @@ def fair(world: World, node: SimNode, cfd: Cfd) -> None:
         case e.ExitKind.PUNISH:
             require(got == 0 or got > cfd.terms.pool // 2, "a punishment gives one side everything")
         case e.ExitKind.REFUND:
-            require(got == cfd.terms.margin(cfd.role), f"a refund gives the margin back, not {got} sats")
+            require(got == cfd.terms.margin(role), f"a refund gives the margin back, not {got} sats")
+        case e.ExitKind.CLOSE if node.restored and cfd.held.close is None:
+            return  # signed after the backup: the counterparty's books say at which price
         case e.ExitKind.CLOSE:
             agreed = build_close(cfd.held.live.draft, price(cfd.held.close.price if cfd.held.close else ""))
-            require(got == (agreed.maker if cfd.role is Role.MAKER else agreed.taker), "a close pays the agreed price")
+            require(got == (agreed.maker if role is Role.MAKER else agreed.taker), "a close pays the agreed price")
         case e.ExitKind.CET | e.ExitKind.LIQUIDATION:
-            require(got in promised(world, node, cfd), f"{got} sats are not what the contract gives")
+            require(got in promised(world, node, cfd, role), f"{got} sats are not what the contract gives")
         case e.ExitKind.UNKNOWN:
             require(node.conscience.cheated, "every exit is one of ours")
 
 
-def promised(world: World, node: SimNode, cfd: Cfd) -> set[Sats]:
-    """What the revision that was published pays this side, for each price that the oracle attested."""
+def promised(world: World, node: SimNode, cfd: Cfd, role: Role) -> set[Sats]:
+    """What the revision that was published pays a side, for each price that the oracle attested."""
     dlc = published(node, cfd)
     words = [(event, price) for event, prices in world.oracle.said.items() for price in prices]
     words += [(x.event_id, x.outcome) for x in cfd.attestations]
@@ -82,7 +109,7 @@ def promised(world: World, node: SimNode, cfd: Cfd) -> set[Sats]:
         entry = cets.find(outcome) if cets is not None else None
         if entry is not None:
             maker, taker = dlc.draft.payouts(entry[1])
-            found.add(maker if cfd.role is Role.MAKER else taker)
+            found.add(maker if role is Role.MAKER else taker)
     return found
 
 

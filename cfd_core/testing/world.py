@@ -20,7 +20,7 @@ from cfd_core.testing.chain import SimChain
 from cfd_core.testing.conscience import require
 from cfd_core.testing.draws import Draws
 from cfd_core.testing.network import Faults, Network, Parcel
-from cfd_core.testing.node import Moment, SimNode
+from cfd_core.testing.node import Backup, Moment, SimNode
 from cfd_core.testing.oracle import START, SimOracle, announced, attestation
 from cfd_core.testing.wallet import SimWallet
 from cfd_core.values import EventId, PeerId, Role, RunId, Secret, Timestamp
@@ -172,7 +172,9 @@ class World:
                 self.network.send(node.peer, run, wire.encode_message(message), self.now)
             case f.CloseStream(run):
                 self.network.close(node.peer, run)
-            case f.BroadcastTx(_, _, _, raw):
+            case f.BroadcastTx(_, _, txid, raw):
+                if txid not in self.chain.transactions:
+                    node.conscience.publishing(raw)
                 self.broadcast(Transaction.parse(raw))
             case f.WatchOutpoint(outpoint, script):
                 node.watched[outpoint] = script
@@ -273,11 +275,21 @@ class World:
         self.network.forget(node.peer)
         node.restart()
 
+    def restore(self, node: SimNode, backup: Backup) -> None:
+        """The node's machine is gone; on another one a backup is put back, and everybody is linked again."""
+        self.network.forget(node.peer)
+        node.restore(backup)
+        self.reconnect()
+
     def revive(self) -> bool:
-        """Restart whoever is dead, and link everybody again; False when nobody was."""
+        """Restart whoever is dead, or put back what is lost, and link everybody again; False when nobody was."""
         dead = [node for node in self.nodes if node.dead]
         for node in dead:
-            self.restart(node)
+            if node.lost is None:
+                self.restart(node)
+            else:
+                self.network.forget(node.peer)
+                node.restore(node.lost)
         if dead:
             self.reconnect()
         return bool(dead)

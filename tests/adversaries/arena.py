@@ -145,6 +145,10 @@ class Arena(Pair):
         self.said: list[bytes] = []
         """Lines of the liar so far."""
         self.hand, self.witness = Hand(), Witness()
+        self.kept: Any = None
+        """The backup of the honest side, in stories that lose its machine."""
+        self.forgot: int | None = None
+        """The honest side's books know no secret of the liar's revisions from this one on; None: all that it got."""
         self.published: dict[str, tuple[int, frozenset[int], Timestamp]] = {}
         """Each commit that was seen: its revision, what was revoked by then, and when."""
         events = hours(1, liquidations) if liquidations else ()

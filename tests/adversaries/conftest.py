@@ -25,8 +25,9 @@ def load(name: str, path: Path) -> ModuleType:
     return sys.modules[name]
 
 
-ARENA, STORIES, STRATEGIES, VERDICT = (
-    load(f"adversaries_{name}", HERE / f"{name}.py") for name in ("arena", "stories", "strategies", "verdict")
+ARENA, STORIES, STRATEGIES, VERDICT, RESTORED, TEMPTERS = (
+    load(f"adversaries_{name}", HERE / f"{name}.py")
+    for name in ("arena", "stories", "strategies", "verdict", "restored", "tempters")
 )
 
 
@@ -35,6 +36,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "strategy" in metafunc.fixturenames:
         found = STRATEGIES.STRATEGIES
         metafunc.parametrize("strategy", found, ids=[strategy.name.replace(" ", "-") for strategy in found])
+    if "tempter" in metafunc.fixturenames:
+        found = TEMPTERS.strategies_of(STRATEGIES)
+        metafunc.parametrize("tempter", found, ids=[strategy.name.replace(" ", "-") for strategy in found])
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -62,3 +66,21 @@ def stories() -> dict[str, Any]:
 def strategies() -> dict[str, Any]:
     """All strategies by name."""
     return {strategy.name: strategy for strategy in STRATEGIES.STRATEGIES}
+
+
+@pytest.fixture(scope="session")
+def lost() -> dict[str, Any]:
+    """All stories of a lost machine by name."""
+    return {story.name: story for story in RESTORED.stories_of(STORIES)}
+
+
+@pytest.fixture(scope="session")
+def play_lost(stage: Any) -> Any:
+    """(story, liar, strategy, moment, prices) -> how it ended."""
+    return lambda *life: RESTORED.play(stage, STORIES, *life)
+
+
+@pytest.fixture(scope="session")
+def tempters() -> dict[str, Any]:
+    """All liars that wait for a restored node, by name."""
+    return {strategy.name: strategy for strategy in TEMPTERS.strategies_of(STRATEGIES)}

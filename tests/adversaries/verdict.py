@@ -110,10 +110,12 @@ def _least(arena: Any, contract: Contract, spender: Any) -> tuple[Fraction, str]
         at = min(contract.payout(role, arena.honest.held.live.number, price) for price in prices)
         return at - DUST - 1, "close"
     number, revoked, when = arena.published[spender.txid]
+    known = arena.witness.revoked if arena.forgot is None else {n for n in arena.witness.revoked if n < arena.forgot}
+    revoked &= known
     exit_tx = arena.chain.spender(spender.outpoint(0))
     assert exit_tx is not None, "the commit is settled"
     assert arena.chain.places[exit_tx.txid]
-    if number in revoked or (number in arena.witness.revoked and len(exit_tx.inputs[0].witness) > 3):
+    if number in revoked or (number in known and len(exit_tx.inputs[0].witness) > 3):
         # if it was revoked only after it was published, both ways to end are lawful
         fee = spender.outputs[0].sats - sum(out.sats for out in exit_tx.outputs)
         assert fee <= 40_000, "a punishment does not burn the pool"
@@ -121,7 +123,7 @@ def _least(arena: Any, contract: Contract, spender: Any) -> tuple[Fraction, str]
     dlc = arena.hand_of_all[spender.txid]
     expiry = dlc.draft.announcements[0].maturity
     newer = [one for one in arena.hand_of_all.values() if one.number > number and one.number in arena.witness.given]
-    if newer and arena.strategy.chooses_late:
+    if newer and arena.strategy.chooses_late and arena.forgot is None:
         assert when <= expiry + SETTLE_WITHIN + SLACK, "no choice between revisions with hindsight"
     if exit_tx.inputs[0].sequence == dlc.draft.terms.refund_timelock:
         return Fraction(contract.margin(contract.position(role))), "refund"

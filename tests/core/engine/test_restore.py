@@ -10,8 +10,10 @@ from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.cfd import commands as c
+from cfd_core.cfd import decide
 from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
+from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.cfd.react import Deadlines
 from cfd_core.cfd.standing import Standing
 from cfd_core.cfd.summary import summary
@@ -195,6 +197,47 @@ def test_worst_case_a_peer_that_hides_the_newer_revision_takes_the_pool() -> Non
     assert pair.maker.phase.taker == 0
 
 
+@pytest.mark.parametrize("missed", [0, 2])
+def test_on_a_peers_word_alone_nothing_goes_out_by_itself(missed: int) -> None:
+    """A peer that hides the newer revision only has to wait for expiry, if the node then publishes by itself; an honest
+    one publishes its own commit. So the pool is lost only if a person forces the close, against a warning.
+    """
+    pair = _open()
+    node, old = pair.taker, pair.taker.backup()
+    _roll(pair, missed)
+    pair.alter(node, m.Holding, lambda told: m.Holding(told.cfd_id, 0, b""))
+    _restore(pair, node, old)
+    assert node.cfd.standing is Standing.CURRENT
+    pair.maker.die()  # as one that lies in wait
+    pair.oracle.speak(node.cfd.settlement.event_id, 60_000)
+    for _ in range(5):
+        pair.later(10 * HOUR)
+        pair.mine(2)
+    assert isinstance(node.phase, p.Open)
+    assert "commit" not in _published(node)
+    told = summary(node.cfd, now=node.now, tip=node.engine.tip, deadlines=Deadlines())
+    assert "only the counterparty says that they are current" in told.warning
+    assert told.actions == ("settle", "force close")
+    node.check_replay()
+
+
+def test_words_of_a_peer_are_stored_once_and_never_make_us_bolder() -> None:
+    pair = _open()
+    node = pair.taker
+    _restore(pair, node, node.backup(), linked=False)
+    keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+    kept = []
+    for number in (0, 0, 7, 7, 0, 9):
+        found = decide.learn_standing(node.cfd, keys, number, b"")
+        kept.append(len(found))
+        for event in found:
+            node.engine = evolve(node.engine, cfds={node.cfd.id: fold(node.cfd, event)})
+    assert kept == [1, 0, 1, 0, 0, 0]
+    assert node.cfd.standing is Standing.BEHIND
+    (proof,) = decide.learn_standing(node.cfd, keys, 9, keys.revocation.reveal())
+    assert fold(node.cfd, proof).standing is Standing.REVOKED
+
+
 def test_a_peer_that_only_claims_to_be_ahead_stops_us_until_a_human_decides() -> None:
     pair = _open()
     node = pair.taker
@@ -234,6 +277,80 @@ def test_who_is_in_doubt_vouches_for_nobody() -> None:
     pair.advance(3 * HOUR)
     assert [node.cfd.standing for node in pair.nodes] == [Standing.UNSURE] * 2
     assert all("commit" not in _published(node) for node in pair.nodes)
+
+
+def test_it_gives_up_no_commit_that_it_may_have_published_since_the_backup() -> None:
+    """It force-closed while a rollover was open, and forgot that. Mempools lost its commit, but somebody may have kept
+    it: the secret that the counterparty now asks for would make that commit a gift of the whole pool.
+    """
+    pair = _open()
+    node = pair.taker
+    pair.alter(node, m.CommitSignature, lambda _signature: None)
+    _roll(pair)
+    pair.tamper = lambda _to, raw: raw
+    pair.cut()
+    assert node.held.next is not None
+    assert pair.maker.held.old is not None
+    backup = node.backup()
+    pair.chain_speaks = False
+    node.give(c.ForceClose(node.cfd.id))
+    pair.run()
+    pair.chain.drop(pair.chain.spender(pair.draft.lock_outpoint).txid)
+    pair.chain_speaks = True
+    _restore(pair, node, backup)
+    pair.advance(HOUR)
+    assert node.held.live.number == 0
+    assert not node.sent(m.Revocation)
+    assert node.cfd.standing is Standing.BEHIND
+    assert _settle_on_chain(pair, node) > 0, "the counterparty's new commit pays both"
+    assert isinstance(node.phase, p.Closed)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("price", [50_000, 9_000])
+def test_a_close_that_was_signed_after_the_backup_ends_the_books(side: str, price: int) -> None:
+    """They do not hold it, and the counterparty says that their revision is its newest: they waited for ever."""
+    pair = _open()
+    node = getattr(pair, side)
+    backup = node.backup()
+    pair.taker.give(c.ProposeSettlement(pair.taker.cfd.id, Decimal(price)))
+    pair.run()
+    pair.maker.give(c.AcceptSettlement(pair.maker.cfd.id)) if pair.maker.conversations else None
+    pair.run()
+    _restore(pair, node, backup)
+    assert node.held.close is None
+    pair.mine(4)
+    assert isinstance(node.phase, p.Closed)
+    assert node.phase == pair.other(node).phase
+    assert pair.other(node).phase.kind is e.ExitKind.CLOSE
+
+
+@pytest.mark.parametrize("wrong", ["amount", "script", "signature", "witness"])
+def test_what_only_looks_like_a_close_of_before_is_none(wrong: str) -> None:
+    """A chain server cannot make one up: it pays what was locked, to the two, with our signature."""
+    pair = _open()
+    node, backup = pair.taker, pair.taker.backup()
+    node.give(c.ProposeSettlement(node.cfd.id, Decimal(50_000)))
+    pair.run()
+    close = pair.chain.spender(pair.draft.lock_outpoint)
+    first, second = close.outputs
+    witness = close.inputs[0].witness
+    match wrong:
+        case "amount":
+            close = evolve(close, outputs=(evolve(first, sats=first.sats - 1), second))
+        case "script":
+            close = evolve(close, outputs=(evolve(first, script=b"\x00\x14" + bytes(20)), second))
+        case "signature":  # ours in the place of theirs as well: what a server could do with it
+            close = close.with_witness(0, (witness[1], witness[1], witness[2]))
+        case _:
+            close = close.with_witness(0, (b"", b"\x30", witness[2]))
+    pair.cut()
+    node.restore(backup)
+    report = i.OutpointReport(pair.draft.lock_outpoint, pair.chain.height, i.Spend(close.serialize(), 0))
+    before = len(node.log)
+    node.give(report)
+    assert len(node.log) == before
+    assert isinstance(node.phase, p.Open)
 
 
 def test_an_answer_without_a_question_changes_nothing() -> None:
