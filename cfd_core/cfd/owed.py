@@ -73,13 +73,19 @@ def _broadcasts(cfd: Cfd, held: Held, at: Now) -> Iterator[f.Effect]:
         # not after we force-closed: once nodes have let go of it, the commit is to get in
         yield _broadcast(cfd, "close", held.close.transaction)
     if isinstance(phase, p.CommitPending):
-        yield _broadcast(cfd, "commit", phase.commit.transaction)
+        yield _broadcast(cfd, "commit", _best_version(cfd, phase.commit))
     if isinstance(phase, p.ClosePending) and cfd.forced is not None:
         yield _broadcast(cfd, "commit", cfd.forced.transaction)
     if isinstance(phase, p.COMMITTED) and not isinstance(phase, p.ExitConfirmed):
         yield from _exits(cfd, phase, at)
     if cfd.bump is not None and (parent := waiting(cfd)) is not None and parent.txid == cfd.bump.parent:
         yield _broadcast(cfd, "fee bump", cfd.bump.child)
+
+
+def _best_version(cfd: Cfd, commit: p.Commit) -> bytes:
+    """Our own where we published it: the witness of what a chain server shows may have been changed on the way."""
+    forced = cfd.forced
+    return forced.transaction if forced is not None and forced.number == commit.number else commit.transaction
 
 
 _LOCK_UNSPENT = (p.LockPending, p.Open, p.ClosePending, p.CommitPending)

@@ -85,11 +85,15 @@ def strategies_of(base: Any) -> tuple[Any, ...]:
         """Hides what is newer, then says again whatever it ever said in a rollover, and in turn."""
 
         def answers(self, arena: Any, told: Any) -> Lines:
-            again = [raw for raw in arena.said if isinstance(wire.decode_message(raw), r.CommitSignature | r.Revocation)]
+            again = [
+                raw
+                for raw in dict.fromkeys(arena.said)
+                if isinstance(wire.decode_message(raw), r.CommitSignature | r.Revocation)
+            ]
             return (*super().answers(arena, told), *again, *reversed(again))
 
         def ticks(self, arena: Any) -> None:
-            said = [wire.decode_message(raw) for raw in arena.said[:60]]
+            said = [wire.decode_message(raw) for raw in dict.fromkeys(arena.said)]
             lines = [x for x in said if isinstance(x, r.CommitSignature | r.Revocation)]
             for line in lines[:6]:
                 arena.talk(r.RESUME_PROTOCOL, (line,))
@@ -154,7 +158,7 @@ def strategies_of(base: Any) -> tuple[Any, ...]:
         """Says nothing of its revision, but signs the rollover that was open, which asks for the old one's secret."""
 
         def answers(self, arena: Any, told: Any) -> Lines:
-            sent = [wire.decode_message(raw) for raw in arena.said]
+            sent = [wire.decode_message(raw) for raw in dict.fromkeys(arena.said)]
             return [x for x in sent if isinstance(x, r.CommitSignature)]
 
         def ticks(self, arena: Any) -> None:

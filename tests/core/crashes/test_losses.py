@@ -49,6 +49,6 @@ def test_every_standing_comes_up_and_nobody_restored_is_punished() -> None:
         for act in story.acts:
             act(pair)
         found |= {cfd.standing for node in pair.nodes if node.restored for cfd in node.engine.cfds.values()}
-        assert not any(node.conscience.cheats and node.restored for node in pair.nodes)
+        assert not any(node.conscience.cheated and node.restored for node in pair.nodes)
         assert ExitKind.PUNISH not in story.ends or "cheats" in story.name
     assert found >= set(Standing)

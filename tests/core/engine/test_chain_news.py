@@ -394,3 +394,23 @@ def test_the_lock_itself_is_still_learned_when_the_cfd_is_open(make_pair: Any) -
     tell(taker, i.OutpointReport(coin, 100, i.Spend(lock, 110)))
     assert taker.held.lock == lock
     assert broadcast(tell(taker, lock_report(pair, None))) == ["lock"]
+
+
+@roles
+@pytest.mark.parametrize("changed", ["cut", "swapped", "theirs"])
+def test_our_own_commit_is_broadcast_as_we_signed_it(opened: Any, role: Role, changed: str) -> None:
+    """A chain server shows it with another witness: what goes out again with every block is ours, which holds."""
+    node = node_of(opened, role)
+    node.give(c.ForceClose(node.cfd.id))
+    ours = Transaction.parse(commit_of(node))
+    first, second, script = ours.inputs[0].witness
+    theirs = Transaction.parse(commit_of(opened.other(node)))
+    seen = {
+        "cut": ours.with_witness(0, (first[:-2], second, script)),
+        "swapped": ours.with_witness(0, (second, first, script)),
+        "theirs": theirs,
+    }[changed]
+    tell(node, lock_report(opened, 110, seen.serialize()))
+    assert phase_of(node).commit.transaction == seen.serialize(), "what was seen is known"
+    sent = [x for x in tell(node, i.TipChanged(112)) if isinstance(x, f.BroadcastTx) and x.kind == "commit"]
+    assert [x.transaction for x in sent] == [ours.serialize()]
