@@ -14,7 +14,7 @@ from cfd_core import effects as f
 from cfd_core.cfd import commands as c
 from cfd_core.protocols.rollover import messages as r
 
-PATIENCE: Final = 90
+PATIENCE: Final = 40
 """Ticks (hours, while nothing moves) until a person acts, or the world is left as it is."""
 WAITS: Final = "waits for its counterparty"
 

@@ -69,8 +69,10 @@ def strategies_of(base: Any) -> tuple[Any, ...]:
             live = arena.honest.held.live.number
             if self.of is None:
                 return (evolve(told, number=live + 1, secret=b"\x05" * 32),)
-            keys = arena.honest.settings.keychain.cfd_keys(told.cfd_id, max(0, live + self.of))
-            revealed = keys.revocation.reveal() if live + self.of < max(arena.hand.commits) else b"\x06" * 32
+            of = live + self.of
+            known = 0 <= of < max(arena.hand.commits) and of != live  # what the honest side once gave away
+            keys = arena.honest.settings.keychain.cfd_keys(told.cfd_id, max(of, 0))
+            revealed = keys.revocation.reveal() if known else b"\x06" * 32
             return (evolve(told, number=live, secret=revealed),)
 
     class Contradict(Tempter):

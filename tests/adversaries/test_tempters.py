@@ -13,7 +13,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.values import Role
 
-LIVES = 2
+LIVES = 1
 """Of each tempter."""
 WAITS = "waits for its counterparty"
 
@@ -28,7 +28,7 @@ def test_the_other_liars_meet_a_restored_node_too(
     play_lost: Any, lost: dict[str, Any], strategies: dict[str, Any]
 ) -> None:
     random = Random(7)
-    for name in random.sample(sorted(strategies), 12):
+    for name in random.sample(sorted(strategies), 6):
         play_lost(lost[random.choice(sorted(lost))], random.choice(list(Role)), strategies[name], 0, "falls")
 
 

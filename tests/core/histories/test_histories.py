@@ -1,9 +1,8 @@
 """Any history of two honest nodes, as a state machine; what must hold is looked at after each step.
 
 Commands, messages that are lost, doubled, late and out of turn, links that break, processes that die in the middle of
-a turn, a cheat, blocks, reorgs, evictions, fee spikes, an oracle that is early, late, silent, down or a liar: in any
-order. In the end the mishaps stop, and each history must come to an end that the contract allows. `nox -s properties`
-is long.
+a turn, blocks, reorgs, evictions, fee spikes, an oracle that is early, late, silent, down or a liar: in any order. In
+the end the mishaps stop, and each history must come to an end that the contract allows. `nox -s properties` is long.
 """
 
 import os
@@ -13,20 +12,14 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
-from cfd_core.cfd import phases as p
 from cfd_core.cfd.events import ExitKind
 from cfd_core.engine import Policy
-from cfd_core.protocols.contract_setup import messages as m
-from cfd_core.protocols.rollover import messages as r
-from cfd_core.protocols.settlement import messages as t
-from cfd_core.serial import wire
 from cfd_core.testing import Faults, Pair, SimNode, World, attestation, check, hours, require, verdict
 from cfd_core.testing.crashes import live_out
-from cfd_core.testing.stories import KEY, entropy, node_of, revoked_commit
-from cfd_core.values import HOUR, EventId, Position, Role, RunId, Timestamp
+from cfd_core.testing.stories import KEY, entropy, node_of
+from cfd_core.values import HOUR, EventId, Position, Role, Timestamp
 
 LONG = os.environ.get("CFD_PROPERTIES") == "long"
 ALLOWED = set(ExitKind) - {ExitKind.PUNISH, ExitKind.UNKNOWN}
@@ -39,8 +32,6 @@ SKIES = (
     Faults(reordering=300),
     Faults(loss=50, duplication=50, delay=100, reordering=100),
 )
-TURNING = (m.LockSignatures, r.CommitSignature, r.Revocation, t.CloseSignature)
-"""What a protocol turns on: the messages after which a side is committed to something."""
 FINALITY = 3
 roles = st.sampled_from(list(Role))
 few = st.integers(0, 5)
@@ -48,6 +39,9 @@ few = st.integers(0, 5)
 
 class Histories(RuleBasedStateMachine):
     """Two honest nodes, and everything that is not in their hands."""
+
+    allowed = ALLOWED
+    """Ways to end."""
 
     @initialize(
         liquidations=st.sampled_from([0, 0, 0, 2]),
@@ -64,18 +58,13 @@ class Histories(RuleBasedStateMachine):
         self.highest = self.pair.chain.height
         self.audited: set[tuple[Role, int]] = set()
         self.replayed = {Role.MAKER: 0, Role.TAKER: 0}
-        self.lossy: type | None = None
-        self.cheated = False
         self.pair.take(position=position)
         if opened:
             self.pair.run()
             self.mine(1)
 
-    def _remember(self, to: SimNode, raw: bytes) -> bytes | None:
+    def _remember(self, to: SimNode, raw: bytes) -> bytes:
         self.said.append((to, raw))
-        if self.lossy is not None and isinstance(wire.decode_message(raw), self.lossy):
-            self.lossy = None
-            return None
         return raw
 
     # --- commands --------------------------------------------------------------------------------------------------
@@ -129,40 +118,6 @@ class Histories(RuleBasedStateMachine):
         to, raw = self.said[-1 - which % len(self.said)]
         for run in list(to.engine.runs):
             self.pair.deliver(to, run, raw)
-
-    @rule(kind=st.sampled_from([None, *TURNING]))
-    def swallow(self, kind: type | None) -> None:
-        """The next message of this kind never arrives."""
-        self.lossy = kind
-
-    @rule(role=roles)
-    def say_all_again(self, role: Role) -> None:
-        """A resume stream on which one side says once more whatever it ever said in a rollover."""
-        node = node_of(self.pair, role)
-        other = self.pair.other(node)
-        said = [x.message for x in node.done if isinstance(x, f.SendMessage)]
-        theirs = None if node.dead or other.dead else self.pair.network.open(node.peer, RunId("again"), other.peer)
-        if theirs is not None:
-            other.give(i.StreamOpened(theirs, node.peer, r.RESUME_PROTOCOL, bytes(32)))
-            for message in said:
-                if isinstance(message, r.CommitSignature | r.Revocation):
-                    other.give(i.MessageReceived(theirs, message))
-
-    @precondition(lambda self: not self.cheated)
-    @rule(role=roles)
-    def cheat(self, role: Role) -> None:
-        """One side publishes a commit that it has revoked, if it has revoked one: the other takes everything."""
-        node = node_of(self.pair, role)
-        other = self.pair.other(node)
-        # revoked by both: else its engine may lawfully settle by it, and win where the other is off for too long
-        known = [
-            {x.number for cfd in one.engine.cfds.values() if cfd.held for x in cfd.held.revoked}
-            for one in (node, other)
-        ]
-        commit = revoked_commit(node, max(known[0] & known[1])) if known[0] & known[1] else None
-        if commit is not None and all(isinstance(cfd.phase, p.Open) for cfd in node.engine.cfds.values()):
-            self.pair.cheats(node)
-            self.cheated = self.pair.chain.submit(commit)
 
     @rule(role=roles)
     def restart(self, role: Role) -> None:
@@ -295,7 +250,7 @@ class Histories(RuleBasedStateMachine):
         live_out(self.pair, 60_000)
         check(self.pair)
         kinds = {verdict.kind_of(cfd) for node in self.pair.nodes for cfd in node.engine.cfds.values()}
-        assert kinds <= ALLOWED | ({ExitKind.PUNISH} if self.cheated else set())
+        assert kinds <= self.allowed
         event(f"ended by {', '.join(sorted(kind.value for kind in kinds)) or 'nothing'}")
         event(f"{len(self.audited)} revisions in all")
 
