@@ -1,6 +1,7 @@
 """Pictures of every page in light, dark and at phone width, to be looked at; and what must hold of each of them."""
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from playwright.async_api import Browser
 
 from cfd_core.values import HOUR, Position
 from tests.ui.house import House, Visitor
+from tests.ui.test_ui_wishes import tell_price
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -35,12 +37,20 @@ def furnish(desk: FakeDesk) -> m.CfdRow:
     desk.down.add("oracle")
     first = desk.trading.begin(samples.order(1_000, Position.LONG, 2))
     first = desk.trading.make_open(first.id)
-    first = desk.trading.change(first, unrealised=18_400, rollover_at=samples.NOW + HOUR)
+    first = desk.trading.change(
+        first,
+        unrealised=18_400,
+        mark_price=Decimal(50_000),
+        rollover_at=samples.NOW + HOUR,
+        profit_percent=Decimal("1.8"),
+    )
     second = desk.trading.make_open(desk.trading.begin(samples.order(2_500, Position.SHORT, 5)).id)
     desk.trading.change(second, warning="It expires in less than 3 h and is not rolled over by itself.")
     desk.trading.ask()
     desk.node.say("the oracle does not answer", m.LogLevel.WARNING)
     desk.making.blocked_peers.append(samples.MAKER)
+    for minute in range(60):
+        tell_price(desk, samples.NOW + 30 * minute, 49_900 + minute * 37 % 113 + minute)
     return first
 
 
@@ -61,6 +71,7 @@ async def test_each_page_is_drawn(browser: Browser, house: House, desk: FakeDesk
         "wallet": ("/wallet", "10,000,000 sats"),
         "making": ("/making", "Let in again"),
         "health": ("/health", "stopped by the user"),
+        "settings": ("/settings", "An explorer sees"),
     }
     async with Visitor.arriving(browser, house.url, **LOOKS[look]) as visitor:
         await visitor.go("/sign-in")
@@ -86,6 +97,7 @@ async def looked_at(visitor: Visitor, picture: Path) -> list[str]:
     """Take the picture; what is wrong with the page, in a line each."""
     page = visitor.page
     await page.evaluate("document.fonts.ready.then(() => true)")
+    await page.evaluate("window.scrollTo(0, 0)")
     await page.screenshot(path=picture, full_page=True)
     width = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     faults = [f"{picture.stem}: {width} px too wide"] if width > 0 else []

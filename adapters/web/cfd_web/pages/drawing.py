@@ -49,7 +49,7 @@ CSS: Final = """
 .nicegui-echart svg text { fill: currentColor !important; stroke: none !important }
 .explained { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help }
 .q-table td, .q-table th { font-variant-numeric: tabular-nums }
-.q-table td.wraps { white-space: normal; min-width: 12rem }
+.q-table td.wraps { white-space: normal; min-width: 9rem }
 .q-table__grid-item-row { display: flex; justify-content: space-between; gap: 1rem }
 .q-table__grid-item-value { text-align: right }
 a.here { text-decoration: underline !important; text-underline-offset: 6px; text-decoration-thickness: 2px }

@@ -11,8 +11,8 @@ from cfd_web.pages.place import Place, quietly
 from cfd_web.pages.wording import ago
 
 SPANS: Final = {m.PriceSpan.RECENT.value: "Half an hour", m.PriceSpan.DAY.value: "A day"}
-GAP: Final = 4
-"""Steps without a price that are drawn as a gap."""
+GAP: Final = 150
+"""Seconds without a price that are drawn as a gap; some feeds speak once a minute."""
 
 
 class Market:
@@ -70,7 +70,7 @@ def _line(name: str, colour: str, found: m.PriceHistory | None) -> dict[str, Any
     data: list[list[float | None]] = []
     before = None
     for point in found.points if found else ():
-        if found and before is not None and point.at - before > GAP * found.step:
+        if found and before is not None and point.at - before > max(GAP, 2 * found.step):
             data.append([(before + 1) * 1000, None])
         data.append([point.at * 1000, float(getattr(point, name))])
         before = point.at

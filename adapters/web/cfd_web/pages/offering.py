@@ -12,12 +12,14 @@ from cfd_web.pages.drawing import TERMS
 from cfd_web.pages.place import Place, quietly
 
 LEVERAGES: Final = (1, 2, 3, 5, 10)
+NEAR: Final = Decimal("0.1")
 LONG_PAYS: Final = "Plus: whoever is long pays whoever is short."
 
 
 async def offer_form(here: Place) -> None:
     """Ask for the terms, and publish them."""
-    key = new_key()
+    keys: dict[m.NewOffer, str] = {}  # pressed twice, the same offer is published once; a corrected one is another
+    doubted: list[m.NewOffer] = []
     with ui.dialog() as dialog, ui.card():
         ui.label("Publish an offer").classes("text-lg")
         ui.label("It can be taken for ten minutes, and takes the place of your other offers.")
@@ -50,7 +52,11 @@ async def offer_form(here: Place) -> None:
             except ValueError as error:
                 wrong.text = str(error)
                 return
-            done = await quietly(here, calls.publish(wish), key=key)
+            if wish not in doubted and (far := await _far(here, wish)):
+                doubted.append(wish)
+                wrong.text = f"{far} Press again to publish it all the same."
+                return
+            done = await quietly(here, calls.publish(wish), key=keys.setdefault(wish, new_key()))
             if isinstance(done, str):
                 wrong.text = done
             else:
@@ -60,3 +66,13 @@ async def offer_form(here: Place) -> None:
             ui.button("Publish", on_click=publish)
             ui.button("No", on_click=dialog.close).props("outline")
     dialog.open()
+
+
+async def _far(here: Place, wish: m.NewOffer) -> str:
+    """What speaks for a slip of the hand: the furthest price is not near the market's; empty: nothing does."""
+    market = await quietly(here, calls.price())
+    if isinstance(market, str) or market.stale:
+        return ""
+    middle = (market.bid + market.ask) / 2
+    off = max((price / middle - 1 for price in (wish.bid, wish.ask) if price is not None), key=abs)
+    return f"That is {here.say.percent(off, digits=1)} from the market's price." if abs(off) > NEAR else ""

@@ -94,10 +94,11 @@ def _picture(say: Wording, found: m.CfdDetail) -> None:
 
 
 def _buttons(here: Place, row: m.CfdRow) -> None:
-    for action in row.actions:
-        ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
-            "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
-        )
+    with ui.row():
+        for action in row.actions:
+            ui.button(VERBS[action], on_click=lambda action=action: _act(here, row, action)).props(
+                "outline color=negative" if action is m.CfdAction.FORCE_CLOSE else ""
+            )
 
 
 def _life(say: Wording, found: m.CfdDetail) -> None:

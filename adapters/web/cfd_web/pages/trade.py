@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from nicegui import ui
+from pydantic import ValidationError
 
 from cfd_core.values import Position
 from cfd_web import models as m
@@ -83,8 +84,8 @@ class Ticket:
         """The offer's id; empty: none."""
         self._kind = ("", "")
         """Maker and product of the chosen offer."""
-        self._order: m.Order | None = None
-        self._found: m.OrderPreview | None = None
+        self._turn = 0
+        """Of the preview that was asked for last; an earlier one that comes later is not shown."""
         with ui.card().classes("w-full"):
             self._hint = ui.label(CHOOSE).classes("text-lg").props('aria-live="polite"')
             with ui.row().classes("items-end"):
@@ -120,26 +121,35 @@ class Ticket:
 
     async def preview(self) -> None:
         """What the order would mean now; nothing is sent."""
-        offer, self._order = self.offers.get(self.chosen), None
-        if offer is None:
-            return self._show(CHOOSE, None)
-        if not self._quantity.value:
-            return self._show("How much?", None)
-        order = m.Order(
-            maker=offer.maker,
-            offer=offer.id,
-            position=Position(self._side.value),
-            quantity=int(self._quantity.value),
-            leverage=int(self._leverage.value or 1),
-        )
+        self._turn += 1
+        turn, order = self._turn, self._order()
+        if order is None:
+            return self._show("How much?" if self.chosen in self.offers else CHOOSE, None)
         found = await quietly(self._here, calls.preview_order(order))
+        if turn != self._turn:
+            return None  # the inputs have moved on
         if isinstance(found, str):
             return self._show(found, None)
-        self._order = None if found.obstacle else order
         return self._show(found.obstacle or "This is what it would mean:", found)
 
+    def _order(self) -> m.Order | None:
+        """What the inputs say."""
+        offer = self.offers.get(self.chosen)
+        if offer is None or not self._quantity.value:
+            return None
+        try:
+            return m.Order(
+                maker=offer.maker,
+                offer=offer.id,
+                position=Position(self._side.value),
+                quantity=int(self._quantity.value),
+                leverage=int(self._leverage.value or 1),
+            )
+        except ValidationError:  # nobody means a quantity below one, or a billion
+            return None
+
     def _show(self, hint: str, found: m.OrderPreview | None) -> None:
-        self._hint.text, self._take.enabled, self._found = hint, self._order is not None, found
+        self._hint.text, self._take.enabled = hint, found is not None and not found.obstacle
         values = _figures(self._here.say, found)
         self._figures.show(values, lambda: figures(values))
         self._picture.visible = found is not None
@@ -148,8 +158,13 @@ class Ticket:
             self._chart.update()
 
     async def _confirm(self) -> None:
-        order, found, say = self._order, self._found, self._here.say
+        """Ask about what the inputs say at this moment, whatever is being shown."""
+        order, say = self._order(), self._here.say
         if order is None:
+            return
+        found = await quietly(self._here, calls.preview_order(order))
+        if isinstance(found, str) or found.obstacle:
+            ui.notify(found if isinstance(found, str) else found.obstacle, type="negative")
             return
 
         def draw() -> None:
