@@ -213,6 +213,10 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "1 files are in" in saved.output, saved.output
     assert "is in" in run("new", "restore", str(tmp_path / "b")).output
     assert SeedFile(tmp_path / "new" / "regtest" / "seed").phrase(OPEN) == PHRASE
+    told = json.loads(run("data", "backup", str(tmp_path / "c"), "--json").stdout)
+    assert told == {"file": str(tmp_path / "c"), "files": 1, "bytes": (tmp_path / "c").stat().st_size}
+    told = json.loads(run("third", "restore", str(tmp_path / "c"), "--json").stdout)
+    assert told == {"folder": str(tmp_path / "third" / "regtest"), "settings": None, "doubted": []}
     again = run("new", "restore", str(tmp_path / "b"))
     assert again.exit_code == 1
     assert "not empty" in again.output

@@ -1,6 +1,7 @@
 """`cfd maker` and `cfd taker` as processes: they start whatever is down, say so, and end when told to."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -82,11 +83,13 @@ async def until(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
 async def test_a_node_starts_with_everything_down_and_ends_when_told_to(home: Home, command: str, more: str) -> None:
     code, said = await home.done("init", "--unconfirmed")
     assert code == 0, said
-    node = await home.cfd(command, "--set", more)
+    node = await home.cfd(command, "--set", more, "--json")
     assert node.stdout is not None
-    async with asyncio.timeout(PATIENCE):
-        assert (await node.stdout.readline()).startswith(b"Pages and API: http://127.0.0.1:")
     folder = home.folder / "cfd" / "regtest"
+    async with asyncio.timeout(PATIENCE):
+        told = json.loads(await node.stdout.readline())
+    assert told["url"].startswith("http://127.0.0.1:")
+    assert (told["not_served"], told["folder"]) == ("", str(folder))
     async with AsyncClient(find_access(folder)) as client:
         health = await until(
             lambda: client.ask(calls.health()),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cfd_node.commands.configured import config_options
+from cfd_node.commands.configured import config_options, json_option
 from cfd_node.config import Config, ConfigError, check_mainnet, database_url, example
 from cfd_node.config.reading import options
 
@@ -19,7 +19,7 @@ def config_group() -> None:
 @config_group.command("check")
 @config_options
 @click.option("--mainnet", is_flag=True, help="As it will be given when the node starts.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@json_option
 def check(config: Config, config_path: Path | None, mainnet: bool, as_json: bool) -> None:
     """Read all settings as a node would, show them, and exit with 1 if they cannot be used."""
     try:

@@ -30,6 +30,11 @@ def default_config_file() -> Path:
     return (base if base.is_absolute() else Path.home() / ".config") / "cfd" / "cfd.toml"
 
 
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --json to a command that tells one thing; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")(command)
+
+
 def config_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --config, --network, --data and --set; the command gets `config`, and `config_path` (perhaps None)."""
     return _with_config(command, may_be_missing=False)

@@ -1,9 +1,9 @@
 """`cfd maker` and `cfd taker`: a node that runs until it is told to stop."""
 
 import asyncio
+import json
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ from cfd_core.engine import Policy
 from cfd_core.errors import RuleViolation
 from cfd_core.values import FeeRate, Sats, Secret
 from cfd_node.clock import Clock, ShiftableClock
-from cfd_node.commands.configured import config_options, passphrase
+from cfd_node.commands.configured import config_options, json_option, passphrase
 from cfd_node.commands.sandbox import stopped_by_signal
 from cfd_node.commands.server import PINS_FILE
 from cfd_node.config import Config, ConfigError, Traffic, check_mainnet, database_url
@@ -34,24 +34,26 @@ from cfd_node.supervision import Level
 @click.command()
 @config_options
 @click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
-def maker(config: Config, mainnet: bool, **_: Any) -> None:
+@json_option
+def maker(config: Config, mainnet: bool, as_json: bool, **_: Any) -> None:
     """Run a node that takers reach: offers come in over its API, with `cfd offer`, or from a bot."""
     if config.peers.listen is None:
         raise click.ClickException("peers.listen says where takers reach this node; it is not set")
-    _live(config, mainnet)
+    _live(config, mainnet, as_json)
 
 
 @click.command()
 @config_options
 @click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
-def taker(config: Config, mainnet: bool, **_: Any) -> None:
+@json_option
+def taker(config: Config, mainnet: bool, as_json: bool, **_: Any) -> None:
     """Run a node that trades with makers: their offers are taken in its pages, with `cfd take`, or over its API."""
     if not config.peers.makers:
         raise click.ClickException("peers.makers names the makers whose offers you see; there are none")
-    _live(config, mainnet)
+    _live(config, mainnet, as_json)
 
 
-def _live(config: Config, mainnet: bool) -> None:
+def _live(config: Config, mainnet: bool, as_json: bool) -> None:
     book = LogBook()
     configure_logs(logging.getLevelNamesMapping()[config.logs.level.value.upper()], sys.stderr, book)
     try:
@@ -59,7 +61,7 @@ def _live(config: Config, mainnet: bool) -> None:
         make_folder(config.folder)
         phrase, keychain = _open_seed(config)
         daemon = put_together(config, keychain, ShiftableClock(), book, phrase)
-        asyncio.run(_run(daemon))
+        asyncio.run(_run(daemon, as_json))
     except (ConfigError, FolderRefused, AccessRefused, WalletError, ElectrumError, RuleViolation) as error:
         raise click.ClickException(str(error)) from error
 
@@ -146,15 +148,21 @@ def _proxy_url(config: Config, traffic: Traffic) -> str | None:
     return None if proxy is None else Socks5(proxy).url
 
 
-async def _run(daemon: Daemon) -> None:
+async def _run(daemon: Daemon, as_json: bool) -> None:
     ended = stopped_by_signal()
     async with daemon.node:
         folder_health = daemon.node.health()["folder"]
         if folder_health.level is Level.FAILED:  # another process is this node: two would help nobody
             raise FolderRefused(folder_health.reason)
         await daemon.node.supervisor.until(lambda: daemon.node.health()["api"].level is not Level.LOADING)
-        where = daemon.service.url or f"not served: {daemon.node.health()['api'].reason}"
-        folder: Path = daemon.node.config.folder
-        click.echo(f"Pages and API: {where}\nIts token lies in {folder}. This node is {daemon.node.peer_id}.")
+        click.echo(_greeting(daemon, as_json))
         await ended.wait()
         click.echo("Stopping ...", err=True)
+
+
+def _greeting(daemon: Daemon, as_json: bool) -> str:
+    url, reason = daemon.service.url, daemon.node.health()["api"].reason
+    folder, peer = daemon.node.config.folder, daemon.node.peer_id
+    if as_json:
+        return json.dumps({"url": url or None, "not_served": reason, "folder": str(folder), "peer_id": peer})
+    return f"Pages and API: {url or f'not served: {reason}'}\nIts token lies in {folder}. This node is {peer}."

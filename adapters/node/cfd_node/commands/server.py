@@ -9,7 +9,7 @@ import click
 from cfd_electrum import ElectrumError, PinChanged, Pins, Road, ServerAddress
 
 from cfd_core.errors import DecodeError
-from cfd_node.commands.configured import config_options
+from cfd_node.commands.configured import config_options, json_option
 from cfd_node.config import Config, Traffic
 from cfd_node.folder import FolderRefused, own_folder
 from cfd_node.proxy import Socks5
@@ -24,7 +24,7 @@ def server_group() -> None:
 
 @server_group.command("list")
 @config_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@json_option
 def list_pins(config: Config, config_path: Path | None, as_json: bool) -> None:  # noqa: ARG001
     """The configured servers and the certificates that were remembered."""
     known = _pins(config).known
