@@ -184,6 +184,6 @@ def run(description: str | None, rounds: int, measure: Callable[[int], Report]) 
     parser.add_argument("--rounds", type=int, default=rounds, help=f"more rounds, steadier figures (default {rounds})")
     arguments = parser.parse_args()
     report = measure(max(1, arguments.rounds))
-    show(report)
     if arguments.json is not None:
         report.write(arguments.json)
+    show(report)
