@@ -32,7 +32,6 @@ pygments_dark_style = "monokai"
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "undoc-members": True}
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 88

@@ -49,7 +49,7 @@ def transactions() -> str:
     sheet.words(middle + 70, 152, "either side alone,", colour=SOFT)
     sheet.words(middle + 70, 168, "at any time", colour=SOFT)
     held = f"{commit.outputs[0].sats:,} sats: three ways out"
-    _card(sheet, (middle, 190), "commit", [held, f"{commit.outputs[1].sats} sats anchor, anyone's"], ORANGE)
+    below = _card(sheet, (middle, 190), "commit", [held, f"{commit.outputs[1].sats} sats anchor, anyone's"], ORANGE)
     ends = (
         (
             126,
@@ -67,7 +67,7 @@ def transactions() -> str:
     )
     for y, head, lines, colour in ends:
         sheet.line(
-            (middle + wide, 220), (right - 30, 220), (right - 30, y + 28), (right, y + 28), arrow=True, colour=colour
+            (middle + below, 220), (right - 24, 220), (right - 24, y + 28), (right, y + 28), arrow=True, colour=colour
         )
         _card(sheet, (right, y), head, lines, colour)
     return sheet.svg()
