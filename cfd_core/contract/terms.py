@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -136,7 +137,7 @@ class ContractTerms:
         """The exact payoff with all fees of a revision."""
         return self._curve_before_fees.with_fees(revision.long_pays_short)
 
-    @property
+    @cached_property
     def _curve_before_fees(self) -> PayoutCurve:
         return PayoutCurve(
             payoff=payouts.payoff_of(self.product),

@@ -5,7 +5,7 @@ effects to run. The shell stores the events first, then takes the next engine, t
 fails it keeps the old engine and nothing has happened.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import assert_never
 
 from attrs import evolve, field, frozen
@@ -45,9 +45,15 @@ class Engine(State):
     """One node's CFDs and runs. Make one with `Engine(settings=...)` or `Engine.load`."""
 
     @classmethod
-    def load(cls, settings: Settings, events: Iterable[tuple[str, e.Event]]) -> "Engine":
-        """The engine as its stored (stream, event) pairs left it, in their order."""
-        cfds: dict[CfdId, Cfd] = {}
+    def load(
+        cls, settings: Settings, events: Iterable[tuple[str, e.Event]], folded: Mapping[CfdId, Cfd] | None = None
+    ) -> "Engine":
+        """The engine as its stored (stream, event) pairs left it, in their order.
+
+        `folded`: CFDs as their first events left them; `events` has only what came after those. All of the node's own
+        stream is among `events`.
+        """
+        cfds: dict[CfdId, Cfd] = dict(folded or {})
         offers: dict[OfferId, Offer] = {}
         announcements: dict[OracleEvent, Announcement] = {}
         kept = set()

@@ -47,3 +47,18 @@ class PackedRevision:
     revision: int = field(validator=_from(0))
     """0 is the revision made at contract setup; each rollover makes the next."""
     data: bytes = field(validator=instance_of(bytes), repr=False)
+
+
+@frozen
+class StoredSnapshot:
+    """What was worked out of a stream's events up to `version`, kept beside it. Bad fields are a `RuleViolation`."""
+
+    kind: str = field(validator=_label)
+    """What was worked out, for example `state`; a stream has at most one snapshot of each kind."""
+    stream: str = field(validator=_label)
+    version: int = field(validator=_from(1))
+    """The last event that it takes in."""
+    form: str = field(validator=_label)
+    """The form of `data`: of use only to who makes the same."""
+    data: bytes = field(validator=instance_of(bytes), repr=False)
+    """It may hold secrets, so it stays out of the repr."""

@@ -107,18 +107,24 @@ def to_revision(recorded: Recorded) -> PackedRevision | None:
     return PackedRevision(CfdId(recorded.stream), number, recorded.packed)
 
 
-def read_events(stored: Iterable[StoredEvent], forms: Forms = FORMS) -> Iterator[tuple[str, e.Event]]:
+def read_events(
+    stored: Iterable[StoredEvent], forms: Forms = FORMS, announced: Iterable[Announcement] = ()
+) -> Iterator[tuple[str, e.Event]]:
     """Stream and event of each record, in the order of storing; earlier versions are upcast.
 
-    `DecodeError` for a name or version of a later release, a damaged payload, or a reference to an announcement that
-    was not stored before.
+    `announced`: announcements that were stored before, and are not among the records. `DecodeError` for a name or
+    version of a later release, a damaged payload, or a reference to an announcement that was not stored before.
     """
-    kept: dict[tuple[str, str], Announcement] = {}
+    kept = {_name(announcement): announcement for announcement in announced}
     for record in stored:
         event = _read(record, kept, forms)
         if isinstance(event, e.AnnouncementKept):
-            kept[event.announcement.event_id, event.announcement.oracle_key.hex()] = event.announcement
+            kept[_name(event.announcement)] = event.announcement
         yield record.stream, event
+
+
+def _name(announcement: Announcement) -> tuple[str, str]:
+    return announcement.event_id, announcement.oracle_key.hex()
 
 
 def _read(record: StoredEvent, kept: dict[tuple[str, str], Announcement], forms: Forms) -> e.Event:

@@ -19,6 +19,7 @@ from cfd_core.engine.machines import RESUME
 from cfd_core.errors import RuleViolation
 from cfd_core.serial import stored
 from cfd_core.serial.records import StoredEvent
+from cfd_core.serial.snapshots import SnapshotCoder, announced_in
 from cfd_core.testing.conscience import Conscience, InvariantBroken, require
 from cfd_core.testing.oracle import START
 from cfd_core.testing.wallet import SimWallet
@@ -34,6 +35,7 @@ class Moment(Enum):
     ACTED = "one effect done, the next not"
 
 
+_CODER = SnapshotCoder()
 Mortal = Callable[["SimNode", Moment], bool]
 
 
@@ -237,6 +239,8 @@ class SimNode:
         for key, cfd in self.engine.cfds.items():
             if loaded.cfds.get(key) != cfd:
                 raise InvariantBroken(f"the log of CFD {key} says something else than the engine")
+            if _CODER.decode(_CODER.encode(cfd), announced_in(cfd)) != cfd:
+                raise InvariantBroken(f"a snapshot of CFD {key} says something else than the engine")
 
 
 def in_order(events: Sequence[Recorded]) -> list[Recorded]:

@@ -34,7 +34,7 @@ from cfd_store import (
 from cfd_store.seam import check_batches
 
 from cfd_core.errors import CfdError
-from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 
 VERSION = 1
@@ -99,10 +99,14 @@ class JsonLinesStore:
             self._file.truncate(end)
             raise StoreUnavailable(f"cannot write the journal: {error.strerror}") from error
 
+    def keep(self, snapshots: Sequence[StoredSnapshot]) -> None:
+        """Not in the file: they only spare a start some work, and a few CFDs are folded soon."""
+        self._memory.keep(snapshots)
+
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    def load(self, stream: str) -> list[StoredEvent]:
-        return self._memory.load(stream)
+    def load(self, stream: str, after: int = 0) -> list[StoredEvent]:
+        return self._memory.load(stream, after)
 
     def load_all(self) -> Iterator[StoredEvent]:
         return self._memory.load_all()
@@ -112,6 +116,9 @@ class JsonLinesStore:
 
     def revision(self, cfd_id: CfdId, revision: int) -> bytes:
         return self._memory.revision(cfd_id, revision)
+
+    def kept(self, kind: str, form: str) -> Iterator[StoredSnapshot]:
+        return self._memory.kept(kind, form)
 
     def close(self) -> None:
         self._memory.close()

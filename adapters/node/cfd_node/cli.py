@@ -17,6 +17,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "backup",
         "Seal seed, books, wallet and settings into FILE with the seed's passphrase; the node may run meanwhile.",
     ),
+    "check": (
+        "check",
+        "check",
+        "Fold all events anew and compare what comes out with the snapshots that spare a start that work.",
+    ),
     "choose": ("trade", "choose", "Where the oracle signed two prices for one event: show both, or settle on PRICE."),
     "close": ("trade", "close", "Force-close a CFD: take it to the chain alone."),
     "completion": (

@@ -9,11 +9,13 @@ from cfd_network import Address, peer_id
 from cfd_oracle import OracleClient
 from cfd_store import EventStore
 
+from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import CfdClosed, Recorded
 from cfd_core.effects import Effect
 from cfd_core.engine import NODE_STREAM, Engine, Settings, Step
 from cfd_core.inputs import OutpointReport, TipChanged
+from cfd_core.serial.records import StoredSnapshot
 from cfd_core.values import EventId, PeerId, Timestamp
 from cfd_node.clock import Clock
 from cfd_node.counts import Counts
@@ -64,6 +66,10 @@ class Node:
         """For demos and tests: effects that this node is kept from running, as by a fault or by malice."""
         self.counts = Counts()
         """Signatures that are being made or verified."""
+        self.keep_row: Callable[[Cfd], StoredSnapshot | None] = lambda _cfd: None
+        """What is kept of a CFD for who lists them before there is an engine; asked in another thread."""
+        self.lives = 0
+        """How often an engine was read from the database."""
         way = way_to_chain(config)
         self.chain, self.wallet, self._chain = way.chain, way.wallet, way.service
         self._peering = Peering(config)
@@ -169,6 +175,11 @@ class Node:
         return self._database.store
 
     @property
+    def readable(self) -> EventStore:
+        """The store, for showing what is in it while nothing can be done yet; `ServiceFailed` while it is not open."""
+        return self._database.readable
+
+    @property
     def ready(self) -> bool:
         """Whether there is an engine."""
         return self._protocols.alive
@@ -218,6 +229,7 @@ class Node:
 
     def begun(self, running: Running) -> None:
         """A life of the protocol runner begins: the chain tells it everything once."""
+        self.lives += 1
         self.chain.on_tip = self._on_tip
         self.chain.on_outpoint = self._on_outpoint
         running.pump.subscribe(self._on_event)
@@ -236,6 +248,10 @@ class Node:
                 watcher(step)
             except Exception:
                 log.exception("a watcher of turns failed")
+
+    def row(self, cfd: Cfd) -> StoredSnapshot | None:
+        """What is kept of a CFD for listing it."""
+        return self.keep_row(cfd)
 
     def _run_effect(self, running: Running, effect: Effect) -> None:
         if not self.keep_from(effect):

@@ -21,6 +21,7 @@ from cfd_core.inputs import Input, NodeStarted, TimerFired
 from cfd_core.serial.stored import read_events, to_revision, to_stored
 from cfd_core.values import Timestamp
 from cfd_node.clock import Clock
+from cfd_node.loading import Progress, load_engine, no_progress
 
 log = structlog.get_logger()
 Subscriber = Callable[[Recorded], None]
@@ -33,10 +34,13 @@ RETRY_SECONDS: Final = 5.0
 class Pump:
     """One engine, its store, and those who listen."""
 
-    def __init__(self, settings: Settings, store: EventStore, clock: Clock) -> None:
+    def __init__(self, settings: Settings, store: EventStore, clock: Clock, progress: Progress = no_progress) -> None:
         """Loads the engine from the store: `DecodeError` for an event of a later release, or the store's own errors."""
         self._store, self._clock = store, clock
-        self.engine = Engine.load(settings, read_events(store.load_all()))
+        loaded = load_engine(settings, store, progress)
+        self.engine: Engine = loaded.engine
+        self.snapshots = loaded.snapshots
+        """The versions of which the store had snapshots when this was made."""
         self._run_effect: RunEffect = lambda _effect: None
         self._subscribers: list[Subscriber] = []
         self._tasks: set[asyncio.Task[None]] = set()

@@ -13,13 +13,14 @@ from cfd_store.errors import (
 )
 from cfd_store.memory import MemoryStore
 from cfd_store.postgres import postgres_url
-from cfd_store.seam import MAX_PAYLOAD, MAX_REVISION, Batch, EventStore
+from cfd_store.seam import MAX_PAYLOAD, MAX_REVISION, MAX_SNAPSHOT, Batch, EventStore
 from cfd_store.sql import SqlStore
 from cfd_store.sqlite_file import sqlite_url
 
 __all__ = [
     "MAX_PAYLOAD",
     "MAX_REVISION",
+    "MAX_SNAPSHOT",
     "Batch",
     "EventStore",
     "MemoryStore",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 from cfd_store.errors import RevisionMissing, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches
+from cfd_store.seam import Batch, check_batches, check_snapshots
 
 
 class MemoryStore:
@@ -16,6 +16,7 @@ class MemoryStore:
         self._log: list[StoredEvent] = []
         self._versions: dict[str, int] = {}
         self._revisions: dict[tuple[CfdId, int], bytes] = {}
+        self._snapshots: dict[tuple[str, str], StoredSnapshot] = {}
         self._lock = Lock()
         self._closed = False
 
@@ -37,8 +38,8 @@ class MemoryStore:
             for batch in batches:
                 self._add(batch)
 
-    def load(self, stream: str) -> list[StoredEvent]:
-        return [event for event in self.load_all() if event.stream == stream]
+    def load(self, stream: str, after: int = 0) -> list[StoredEvent]:
+        return [event for event in self.load_all() if event.stream == stream and event.version > after]
 
     def load_all(self) -> Iterator[StoredEvent]:
         self._must_be_open()
@@ -59,6 +60,19 @@ class MemoryStore:
         with self._lock:
             self._must_be_open()
             self._revisions.pop((cfd_id, revision), None)
+
+    def keep(self, snapshots: Sequence[StoredSnapshot]) -> None:
+        check_snapshots(snapshots)
+        with self._lock:
+            self._must_be_open()
+            for snapshot in snapshots:
+                if snapshot.version <= self._versions.get(snapshot.stream, 0):
+                    self._snapshots[snapshot.kind, snapshot.stream] = snapshot
+
+    def kept(self, kind: str, form: str) -> Iterator[StoredSnapshot]:
+        self._must_be_open()
+        found = (snapshot for _, snapshot in sorted(self._snapshots.items()))
+        return iter([snapshot for snapshot in found if (snapshot.kind, snapshot.form) == (kind, form)])
 
     def close(self) -> None:
         self._closed = True

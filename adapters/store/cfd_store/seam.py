@@ -6,13 +6,15 @@ from typing import Protocol
 from attrs import frozen
 
 from cfd_core.errors import RuleViolation
-from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 
 MAX_PAYLOAD = 1 << 20
 """Bytes of one event's payload."""
 MAX_REVISION = 1 << 24
 """Bytes of one packed DLC revision."""
+MAX_SNAPSHOT = 1 << 24
+"""Bytes of one snapshot."""
 
 
 @frozen
@@ -53,8 +55,8 @@ class EventStore(Protocol):
         No batch at all writes nothing new, but fails if nothing can be written.
         """
 
-    def load(self, stream: str) -> list[StoredEvent]:
-        """The stream's events in order; an unknown stream is empty."""
+    def load(self, stream: str, after: int = 0) -> list[StoredEvent]:
+        """The stream's events later than version `after`, in order; an unknown stream is empty."""
 
     def load_all(self) -> Iterator[StoredEvent]:
         """Every event in the order of appending. Revision bytes are not touched."""
@@ -67,6 +69,17 @@ class EventStore(Protocol):
 
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         """Forget a revision; one that is not there stays not there."""
+
+    def keep(self, snapshots: Sequence[StoredSnapshot]) -> None:
+        """Keep all of them or none, each in the place of the stream's former one of its kind.
+
+        One whose last event the stream does not have is left out.
+        """
+
+    def kept(self, kind: str, form: str) -> Iterator[StoredSnapshot]:
+        """The snapshots of this kind and form, by stream. One that is damaged, or was not made of the very event that
+        the stream has at its version, is left out: what is not here must be worked out from the events.
+        """
 
     def close(self) -> None:
         """Let go of everything; any number of times. Later calls raise `StoreUnavailable`."""
@@ -102,3 +115,13 @@ def _check_events(batch: Batch) -> None:
             )
         if len(event.payload) > MAX_PAYLOAD:
             raise RuleViolation(f"an event has at most {MAX_PAYLOAD:,} bytes, not {len(event.payload):,}")
+
+
+def check_snapshots(snapshots: Sequence[StoredSnapshot]) -> None:
+    """`RuleViolation` unless they are of distinct streams or kinds and not larger than `MAX_SNAPSHOT`."""
+    keys = [(snapshot.kind, snapshot.stream) for snapshot in snapshots]
+    if len(set(keys)) != len(keys):
+        raise RuleViolation("one transaction keeps at most one snapshot of each kind of a stream")
+    for snapshot in snapshots:
+        if len(snapshot.data) > MAX_SNAPSHOT:
+            raise RuleViolation(f"a snapshot has at most {MAX_SNAPSHOT:,} bytes, not {len(snapshot.data):,}")

@@ -9,11 +9,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cfd_core.errors import RuleViolation
-from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
-from cfd_store import postgres, sqlite_file
+from cfd_store import cache, postgres, sqlite_file
 from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreError, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches
+from cfd_store.seam import Batch, check_batches, check_snapshots
 from cfd_store.tables import ABOUT, EVENTS, REVISIONS, WRITING, event_of, event_row, revision_data, revision_row
 
 _PAGE = 2_000
@@ -31,8 +31,19 @@ class SqlStore:
     Any number of processes may open one store: of two that append to the same version, one is refused.
     """
 
-    def __init__(self, url: str | URL, identity: str, *, busy_seconds: float | None = None, make: bool = True) -> None:
-        """`busy_seconds`: how long a call waits for somebody else's lock before `StoreUnavailable`; usually 10."""
+    def __init__(
+        self,
+        url: str | URL,
+        identity: str,
+        *,
+        busy_seconds: float | None = None,
+        make: bool = True,
+        thorough: bool = True,
+    ) -> None:
+        """`busy_seconds`: how long a call waits for somebody else's lock before `StoreUnavailable`; usually 10.
+
+        Not `thorough`: the file is opened without reading all of it; `check` must follow before anything is written.
+        """
         parsed = _parsed(url)
         if not 1 <= len(identity) <= 200 or not identity.isprintable():
             raise RuleViolation("a store's identity has 1 to 200 printable characters")
@@ -41,14 +52,21 @@ class SqlStore:
             parsed = postgres.checked_url(parsed)
             self._name, self._refusal = postgres.place(parsed), postgres.refusal
             self._engine = postgres.open_database(parsed, identity, busy_seconds, make=make)
+            self._file: Path | None = None  # the server looks after its pages
         else:
-            path = _sqlite_path(parsed)
+            path = self._file = _sqlite_path(parsed)
             self._name, self._refusal = str(path), sqlite_file.refusal
-            self._engine = sqlite_file.open_file(path, identity, busy_seconds, make=make)
+            self._engine = sqlite_file.open_file(path, identity, busy_seconds, make=make, thorough=thorough)
         self._writer = self._engine.execution_options(**{WRITING: True})
         self._closed = False
         with self._reading():
             pass  # what keeps a first connection from being made is better known now
+
+    def check(self) -> None:
+        """Read all of a file but the packed revisions and the snapshots; `StoreCorrupt` unless it is whole."""
+        with self._translated():
+            if self._file is not None:
+                sqlite_file.check_whole(self._file)
 
     def append(
         self,
@@ -70,11 +88,11 @@ class SqlStore:
         except IntegrityError as error:
             self._explain(batches, error)
 
-    def load(self, stream: str) -> list[StoredEvent]:
-        query = select(EVENTS).where(EVENTS.c.stream == stream).order_by(EVENTS.c.version)
+    def load(self, stream: str, after: int = 0) -> list[StoredEvent]:
+        query = select(EVENTS).where(EVENTS.c.stream == stream, EVENTS.c.version > after).order_by(EVENTS.c.version)
         with self._reading() as connection:
             events = [event_of(row) for row in connection.execute(query)]
-        _check_no_gap(events, {})
+        _check_no_gap(events, {stream: after})
         return events
 
     def load_all(self) -> Iterator[StoredEvent]:
@@ -111,6 +129,22 @@ class SqlStore:
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         with self._writing() as connection:
             connection.execute(delete(REVISIONS).where(*_key(cfd_id, revision)))
+
+    def keep(self, snapshots: Sequence[StoredSnapshot]) -> None:
+        check_snapshots(snapshots)
+        with self._writing() as connection:
+            cache.keep(connection, snapshots)
+
+    def kept(self, kind: str, form: str) -> Iterator[StoredSnapshot]:
+        last = ""
+        with self._reading() as connection:
+            more = cache.exist(connection)
+        while more:
+            with self._reading() as connection:
+                rows = cache.page(connection, kind, form, last)
+            yield from cache.sound(rows)
+            more = len(rows) == cache.PAGE
+            last = rows[-1].stream if rows else last
 
     def close(self) -> None:
         self._closed = True

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from cfd_store.errors import NotAStore, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable, WrongStore
-from cfd_store.tables import ABOUT, FORMAT, METADATA, WRITING
+from cfd_store.tables import ABOUT, FORMAT, METADATA, REVISIONS, WRITING
 
 BUSY_SECONDS: Final = 10.0
 """How long a writer waits for another one to finish."""
@@ -27,11 +29,16 @@ def sqlite_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-def open_file(path: Path, identity: str, busy_seconds: float | None, *, make: bool) -> Engine:
-    """The store of `identity` at `path`. A missing file becomes an empty one, if `make`; any other is refused."""
+def open_file(path: Path, identity: str, busy_seconds: float | None, *, make: bool, thorough: bool = True) -> Engine:
+    """The store of `identity` at `path`. A missing file becomes an empty one, if `make`; any other is refused.
+
+    Not `thorough`: without `check_whole`, which reads all of the file.
+    """
     if make:
         make_if_absent(path, identity)
     inspect(path, identity)
+    if thorough:
+        check_whole(path)
     secure(path)
     return engine_for(path, busy_seconds)
 
@@ -63,13 +70,30 @@ def make_if_absent(path: Path, identity: str) -> None:
 
 
 def inspect(path: Path, identity: str) -> None:
-    """Refuse a file that is not a healthy store of `identity` in a known format. Only reads."""
+    """Refuse a file that is not a store of `identity` in a known format. Only reads."""
     _check_header(path)
+    with _only_reading(path) as connection:
+        _check_content(connection, path, identity)
+
+
+def check_whole(path: Path) -> None:
+    """`StoreCorrupt` unless every page of the events is in order. Only reads."""
+    # The revisions, which may be gigabytes, are checked one by one when they are read; so are the snapshots.
+    with _only_reading(path) as connection:
+        for table in METADATA.sorted_tables:
+            if table is not REVISIONS:
+                complaint = connection.execute(f"PRAGMA integrity_check({table.name})").fetchone()[0]
+                if complaint != "ok":
+                    raise StoreCorrupt(f"{path} is damaged: {complaint}")
+
+
+@contextmanager
+def _only_reading(path: Path) -> Iterator[sqlite3.Connection]:
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
         try:
-            _check_content(connection, path, identity)
+            yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:
@@ -168,8 +192,3 @@ def _check_structure(connection: sqlite3.Connection, path: Path) -> None:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")]
         if columns != [column.name for column in table.columns]:
             raise StoreCorrupt(f"{path} lacks its table {table.name}, or some of its columns")
-    # The revisions, which may be gigabytes, are checked one by one when they are read.
-    for table_name in ("cfd_store", "events"):
-        complaint = connection.execute(f"PRAGMA integrity_check({table_name})").fetchone()[0]
-        if complaint != "ok":
-            raise StoreCorrupt(f"{path} is damaged: {complaint}")

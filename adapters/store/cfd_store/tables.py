@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
 
 from cfd_core.errors import RuleViolation
-from cfd_core.serial.records import PackedRevision, StoredEvent
+from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 from cfd_store.errors import StoreCorrupt
 
@@ -51,6 +51,23 @@ REVISIONS: Final = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+SNAPSHOTS: Final = Table(
+    "snapshots_1",
+    MetaData(),
+    Column("kind", String(50), primary_key=True),
+    Column("stream", String(200), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("form", String(200), nullable=False),
+    Column("event_sha256", LargeBinary(32), nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Made when first written, and no part of the format: what it holds can be worked out again from the events.
+
+`event_sha256` is that of the event at `version`; `sha256` covers all the other columns.
+"""
+
 
 def event_row(event: StoredEvent) -> dict[str, Any]:
     """The event's columns, without its position."""
@@ -91,6 +108,33 @@ def revision_data(cfd_id: CfdId, revision: int, row: Any) -> bytes:
     if not isinstance(data, bytes) or _revision_digest(cfd_id, revision, data) != row.sha256:
         raise StoreCorrupt(f"revision {revision} of CFD {cfd_id} does not match its SHA-256")
     return data
+
+
+def snapshot_row(snapshot: StoredSnapshot, event_sha256: bytes) -> dict[str, Any]:
+    """The snapshot's columns; `event_sha256` is its last event's."""
+    return {
+        "kind": snapshot.kind,
+        "stream": snapshot.stream,
+        "version": snapshot.version,
+        "form": snapshot.form,
+        "event_sha256": event_sha256,
+        "sha256": _snapshot_digest(snapshot, event_sha256),
+        "data": snapshot.data,
+    }
+
+
+def snapshot_of(row: Any) -> StoredSnapshot | None:
+    """The snapshot of a row; None if any column is not what was written."""
+    try:
+        snapshot = StoredSnapshot(row.kind, row.stream, row.version, row.form, row.data)
+        return snapshot if _snapshot_digest(snapshot, row.event_sha256) == row.sha256 else None
+    except (RuleViolation, TypeError):
+        return None
+
+
+def _snapshot_digest(snapshot: StoredSnapshot, event_sha256: bytes) -> bytes:
+    head = f"{snapshot.kind}\n{snapshot.stream}\n{snapshot.version}\n{snapshot.form}\n"
+    return sha256(head.encode() + event_sha256 + snapshot.data).digest()
 
 
 def _event_digest(event: StoredEvent) -> bytes:

@@ -1,6 +1,7 @@
 """Single services, without a node around them: what they tell of the world, and what they never do."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from cfd_node.services.database import DATABASE_FILE, IDENTITY_FILE, DatabaseSer
 from cfd_node.services.feed import FeedService
 from cfd_node.supervision import Level, ServiceFailed
 from cfd_pricefeed import FeedFailed, Quote
+from cfd_store import SqlStore, StoreCorrupt
 
 from cfd_core.values import HOUR, Network, Timestamp
 
@@ -64,9 +66,9 @@ async def test_a_database_that_is_gone_is_not_replaced_by_an_empty_one(tmp_path:
 async def test_little_space_left_is_told_before_it_is_none(tmp_path: Path) -> None:
     service = DatabaseService(tmp_path, "regtest/x")
     service.free_bytes = lambda: 5 * 2**20
-    told = await running(service, lambda told: bool(told))
-    assert told.last[0] is Level.DEGRADED
+    told = await running(service, lambda told: told.last[0] is Level.DEGRADED)
     assert "only 5 MiB" in told.last[1]
+    assert not service.roomy
 
 
 async def test_whoever_cannot_write_says_so_and_the_next_probe_looks_again(tmp_path: Path) -> None:
@@ -84,6 +86,39 @@ async def test_whoever_cannot_write_says_so_and_the_next_probe_looks_again(tmp_p
     service.failed("after its end")
     with pytest.raises(ServiceFailed, match="not open"):
         _ = service.store
+
+
+async def test_nothing_is_done_with_a_database_before_all_of_it_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, going_on, told = DatabaseService(tmp_path, "regtest/x"), threading.Event(), Told()
+    monkeypatch.setattr(SqlStore, "check", lambda _store: going_on.wait(60))
+    task = asyncio.create_task(service.run(told))
+    async with asyncio.timeout(60):
+        await until(lambda: told.last[0] is Level.LOADING)
+        assert service.readable.streams() == {}
+        with pytest.raises(ServiceFailed, match="not open"):
+            _ = service.store
+        going_on.set()
+        await until(lambda: told.last == (Level.RUNNING, ""))
+    assert service.store is service.readable
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(ServiceFailed, match="not open"):
+        _ = service.readable
+
+
+async def test_a_database_that_is_damaged_inside_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_store: SqlStore) -> None:
+        raise StoreCorrupt("page 7 is damaged")
+
+    monkeypatch.setattr(SqlStore, "check", damaged)
+    service, told = DatabaseService(tmp_path, "regtest/x"), Told()
+    with pytest.raises(ServiceFailed, match="page 7"):
+        await service.run(told)
+    assert {level for level, _ in told} == {Level.LOADING}
+    with pytest.raises(ServiceFailed, match="not open"):
+        _ = service.readable
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def _now() -> Timestamp:
     return Timestamp(int(time.time()))  # noqa: TID251 - the command line reads the clock
 
 
-def _open(folder: Path) -> SqlStore:
+def open_store(folder: Path) -> SqlStore:
     """The node's store; unlike a node, this makes none where there is none."""
     file, identity = folder / "events.sqlite", folder / IDENTITY_FILE
     if not file.is_file() or not identity.is_file():
@@ -63,7 +63,7 @@ def _open(folder: Path) -> SqlStore:
 
 
 def _history(folder: Path, prefix: str) -> list[CfdEvent]:
-    store = _open(folder)
+    store = open_store(folder)
     try:
         events = list(read_events(store.load_all()))
     finally:

@@ -33,6 +33,13 @@ def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
     engine, now = node.engine, node.clock.now()
     found = summary(cfd, now=now, tip=engine.tip, price=price, deadlines=node.config.policy.deadlines)
     rollover = next_try(cfd, node.config.policy, engine.rollover_tries.get(cfd.id))
+    return plain_row(cfd, found, price).model_copy(
+        update={"actions": _actions(node, cfd, found), "rollover_at": rollover}
+    )
+
+
+def plain_row(cfd: Cfd, found: Summary, price: Decimal | None) -> m.CfdRow:
+    """What the CFD alone tells: without what can be done about it, and when it is rolled over by itself."""
     return m.CfdRow(
         id=cfd.id,
         role=cfd.role,
@@ -47,11 +54,11 @@ def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
         state=found.state,
         meaning=found.meaning,
         warning=found.warning,
-        actions=_actions(node, cfd, found),
+        actions=(),
         opened_at=cfd.opened_at,
         expiry=cfd.expiry,
         next=_next(found),
-        rollover_at=rollover,
+        rollover_at=None,
         funding_rate=cfd.held.live.draft.revision.funding_rate if cfd.held else cfd.terms.funding_rate,
         fees_owed=found.fees_owed,
         liquidation_price=rounded(found.liquidation_price),

@@ -20,6 +20,7 @@ from cfd_node.desk import quotes, rows
 from cfd_node.desk.previews import preview_action
 from cfd_node.desk.refusals import known_cfd, plain_refusals
 from cfd_node.desk.requests import request_of, requests_in
+from cfd_node.desk.resting import RestingRows
 from cfd_node.desk.wallet_part import spendable
 from cfd_node.services.feed import FeedService
 
@@ -29,6 +30,7 @@ class LiveTrading:
 
     def __init__(self, taker: Taker, feed: FeedService | None) -> None:
         self._taker, self._node, self._feed = taker, taker.node, feed
+        self._resting = RestingRows(taker.node)
 
     # --- the market ----------------------------------------------------------------------------------------------
 
@@ -77,10 +79,14 @@ class LiveTrading:
 
     async def cfds(self, *, over: bool | None) -> m.Cfds:
         with plain_refusals():
-            wanted = [cfd for cfd in self._node.engine.cfds.values() if over is None or cfd.ended is over]
-            newest_first = sorted(wanted, key=lambda cfd: (cfd.opened_at, cfd.id), reverse=True)
-            found = tuple(rows.row_of(self._node, cfd, self.mark) for cfd in newest_first)
-            return m.Cfds(cfds=found, at=self._node.clock.now())
+            if not self._node.ready:
+                resting = await self._resting.all()
+                found = tuple(row for row in resting if over is None or row.over is over)
+            else:
+                wanted = (cfd for cfd in self._node.engine.cfds.values() if over is None or cfd.ended is over)
+                found = tuple(rows.row_of(self._node, cfd, self.mark) for cfd in wanted)
+            newest_first = sorted(found, key=lambda row: (row.opened_at, row.id), reverse=True)
+            return m.Cfds(cfds=tuple(newest_first), at=self._node.clock.now())
 
     async def cfd(self, cfd: str) -> m.CfdDetail:
         with plain_refusals():

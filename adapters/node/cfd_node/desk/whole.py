@@ -16,6 +16,7 @@ from cfd_node.desk.making_part import LiveMaking
 from cfd_node.desk.node_part import LiveNode
 from cfd_node.desk.progress import progress_of
 from cfd_node.desk.requests import requests_in
+from cfd_node.desk.resting import kept_row
 from cfd_node.desk.trading_part import LiveTrading
 from cfd_node.desk.wallet_part import LiveWallet
 from cfd_node.logs import LogBook
@@ -49,6 +50,8 @@ class LiveDesk:
         self._listeners: list[Listener] = []
         self._told = _Told()
         self._background: set[asyncio.Task[None]] = set()
+        deadlines = maker.node.config.policy.deadlines
+        maker.node.keep_row = lambda cfd: kept_row(cfd, deadlines)
         maker.node.watch(self._turned)
         maker.node.counts.on_change.append(self._counted)
         maker.node.supervisor.subscribe(self._service)

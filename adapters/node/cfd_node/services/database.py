@@ -34,6 +34,9 @@ class DatabaseService:
         """`url`: of a PostgreSQL database; None: a file in the folder."""
         self._folder, self._identity, self._url = folder, identity, url
         self._store: SqlStore | None = None
+        self._unchecked: SqlStore | None = None
+        self.roomy = True
+        """Whether the disk has room for more than what must be stored."""
         self._tell: Tell | None = None
         self.free_bytes: Callable[[], int] = lambda: shutil.disk_usage(folder).free
 
@@ -44,6 +47,16 @@ class DatabaseService:
             raise ServiceFailed("the database is not open")
         return self._store
 
+    @property
+    def readable(self) -> EventStore:
+        """The store as soon as it is open, for showing what is in it; `ServiceFailed` without one.
+
+        Not all of its pages have been checked yet: nothing is to be done because of what is read, or written.
+        """
+        if self._unchecked is None:
+            raise ServiceFailed("the database is not open")
+        return self._unchecked
+
     def failed(self, reason: str) -> None:
         """Told by who could not write."""
         if self._tell is not None:
@@ -52,14 +65,23 @@ class DatabaseService:
     async def run(self, tell: Tell) -> None:
         store = await asyncio.to_thread(self._open)
         try:
+            self._unchecked = store
+            tell(Level.LOADING, "checks that the file is whole")
+            await self._check(store)
             self._store, self._tell = store, tell
             while True:
                 problem = await asyncio.to_thread(self._problem, store)
                 tell(*(problem or (Level.RUNNING, "")))
                 await asyncio.sleep(RETRY_SECONDS if problem else PROBE_SECONDS)
         finally:
-            self._store = self._tell = None
+            self._store = self._unchecked = self._tell = None
             store.close()
+
+    async def _check(self, store: SqlStore) -> None:
+        try:
+            await asyncio.to_thread(store.check)
+        except StoreError as error:
+            raise ServiceFailed(str(error)) from error
 
     def _open(self) -> SqlStore:
         lived = self._folder / IDENTITY_FILE
@@ -93,7 +115,7 @@ class DatabaseService:
                 f"{path} is gone, though this node has lived here; an empty one would forget every position: "
                 f"bring a backup back, or remove {lived} too to begin with nothing"
             )
-        return SqlStore(sqlite_url(path), self._identity, busy_seconds=BUSY_SECONDS)
+        return SqlStore(sqlite_url(path), self._identity, busy_seconds=BUSY_SECONDS, thorough=False)
 
     def _problem(self, store: SqlStore) -> tuple[Level, str] | None:
         try:
@@ -101,6 +123,7 @@ class DatabaseService:
             free = self.free_bytes()
         except (StoreError, OSError) as error:
             return Level.FAILED, str(error)
-        if free < LOW_BYTES:
+        self.roomy = free >= LOW_BYTES
+        if not self.roomy:
             return Level.DEGRADED, f"only {free // 2**20} MiB are left on the disk of {self._folder}"
         return None

@@ -10,10 +10,12 @@ from cfd_network import Stream
 from cfd_store import EventStore, StoreError
 from cfd_wallet import BdkWallet
 
+from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.events import Recorded
 from cfd_core.effects import Effect
 from cfd_core.engine import Settings, Step
 from cfd_core.errors import DecodeError
+from cfd_core.serial.records import StoredSnapshot
 from cfd_core.values import PeerId
 from cfd_node.acting import Acting
 from cfd_node.announcements import Announcements
@@ -26,11 +28,14 @@ from cfd_node.pump import Pump
 from cfd_node.services.database import DatabaseService
 from cfd_node.services.oracle import OracleService
 from cfd_node.sessions import Sessions
+from cfd_node.snapshots import SnapshotKeeper
 from cfd_node.supervision import Level, ServiceFailed, Tell
 
 OpenStream = Callable[[PeerId, str], Awaitable[Stream]]
 POLL_SECONDS = 5.0
 """Between two questions for an attestation that is due."""
+TOLD_EVERY = 100
+"""CFDs between two words about how far the reading is."""
 
 
 @frozen
@@ -85,6 +90,18 @@ class Shells:
         return Running(pump, sessions, OfferStreams(pump, clock), announcements, poller, acting)
 
 
+class _Progress:
+    """Tells how many CFDs were read, from whatever thread, and not too often."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._loop = tell, asyncio.get_running_loop()
+
+    def __call__(self, done: int, total: int) -> None:
+        if done % TOLD_EVERY == 0:
+            told = f"reads the database: {done:,} of {total:,} CFDs"
+            self._loop.call_soon_threadsafe(self._tell, Level.LOADING, told)
+
+
 class Listener(Protocol):
     """Who hears of what the runner does, over all its lives."""
 
@@ -98,6 +115,10 @@ class Listener(Protocol):
 
     def turned(self, step: Step) -> None:
         """A turn was taken."""
+        ...
+
+    def row(self, cfd: Cfd) -> StoredSnapshot | None:
+        """What is kept of a CFD to list it by, before there is an engine; called in another thread."""
         ...
 
 
@@ -135,21 +156,26 @@ class ProtocolsService:
     async def run(self, tell: Tell) -> None:
         tell(Level.LOADING, "reads the database")
         store = self._shells.database.store
+        progress = _Progress(tell)
         try:
-            pump = await asyncio.to_thread(Pump, self._settings, store, self._clock)
+            pump = await asyncio.to_thread(Pump, self._settings, store, self._clock, progress)
         except (StoreError, DecodeError) as error:
             raise ServiceFailed(f"the database cannot be read: {error}") from error
         running = self._running = self._shells.around(pump, store, self._clock)
+        room, row = (lambda: self._shells.database.roomy and not pump.store_problem), self._listener.row
+        keeper = SnapshotKeeper(lambda: pump.engine, store, pump.snapshots, row=row, room=room)
         try:
-            self._begin(running)
+            self._begin(running, keeper)
             tell(Level.RUNNING)
-            await asyncio.Event().wait()
+            await keeper.run()
         finally:
             self._running = None
             await pump.stop()
+            await keeper.leave()
 
-    def _begin(self, running: Running) -> None:
+    def _begin(self, running: Running, keeper: SnapshotKeeper) -> None:
         pump = running.pump
+        pump.subscribe(keeper.changed)
         pump.on_store_problem = self._shells.database.failed
         pump.on_turn = self._listener.turned
         pump.subscribe(self._listener.recorded)
