@@ -98,8 +98,7 @@ class Settleable:
 
     def covers(self, attestation: Attestation) -> bool:
         """Whether this revision has a CET for the attested outcome."""
-        cets = self.draft.event(attestation.event_id)
-        return cets is not None and cets.find(attestation.outcome) is not None
+        return self.draft.covers(attestation.event_id, attestation.outcome)
 
     def sign_cet(self, keys: CfdKeys, attestation: Attestation, packed: bytes) -> SignedCet:
         """The CET of the attested outcome, valid `cet_timelock` blocks after the commit.

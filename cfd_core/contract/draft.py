@@ -128,14 +128,30 @@ class Draft:
         return self.terms.schedule_of(self.revision)
 
     @cached_property
+    def liquidation_entries(self) -> tuple[ScheduleEntry, ...]:
+        """The payouts of each liquidation event; none without such events."""
+        if not self.revision.liquidations:
+            return ()
+        curve, slack = self.terms.curve_of(self.revision), Fraction(self.terms.liquidation_slack)
+        return payouts.liquidation_entries(curve, self.terms.digits, slack)
+
+    def covers(self, event: EventId, outcome: int) -> bool:
+        """Whether some CET pays this outcome of this event. Spares the settlement's schedule, which covers them all."""
+        at = next((n for n, known in enumerate(self.announcements) if known.event_id == event), None)
+        if at is None:
+            return False
+        digits = self.announcements[at].digits
+        if at == 0:
+            return 0 <= outcome < 1 << digits
+        return payouts.find(self.liquidation_entries, outcome, digits) is not None
+
+    @cached_property
     def events(self) -> tuple[EventCets, ...]:
         """The settlement's CETs, then each liquidation's."""
-        curve, slack = self.terms.curve_of(self.revision), Fraction(self.terms.liquidation_slack)
-        liquidation = payouts.liquidation_entries(curve, self.terms.digits, slack) if self.revision.liquidations else ()
         found: list[EventCets] = []
         first = 0
         for index, announcement in enumerate(self.announcements):
-            entries = liquidation if index else self.schedule.entries
+            entries = self.liquidation_entries if index else self.schedule.entries
             found.append(EventCets(announcement, entries, first))
             first += len(entries)
         return tuple(found)

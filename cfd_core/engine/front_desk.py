@@ -22,6 +22,7 @@ from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
 from cfd_core.engine import life, opening, reception, restoring, resuming, rolling, runs, settling
 from cfd_core.engine import offers as offer_desk
+from cfd_core.engine.index import Index
 from cfd_core.engine.indexing import indexed
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.turn import OracleEvent, State, Turn, fold_node, named
@@ -67,8 +68,10 @@ class Engine(State):
             else:
                 key = CfdId(stream)
                 cfds[key] = fold(cfds.get(key), event)
+        alive = frozenset(key for key, cfd in cfds.items() if cfd.held is not None and not cfd.ended)
         return cls(
             settings=settings,
+            index=Index(unasked=alive),
             cfds=cfds,
             offers=offers,
             announcements=announcements,
@@ -86,8 +89,15 @@ class Engine(State):
         """
         turn = Turn(self, now)
         dispatch(turn, happened)
-        engine = evolve(self, **turn.changes())._indexed(turn.changed | self.index.due(now))
-        return Step(engine, tuple(turn.events), tuple(turn.effects))
+        overdue = self.index.overdue | self.index.due(now)
+        engine = evolve(self, **turn.changes())._indexed(turn.changed | overdue)
+        asked = isinstance(happened, i.TimerFired)
+        index = evolve(
+            engine.index,
+            overdue=frozenset() if asked else overdue,
+            unasked=frozenset() if isinstance(happened, i.TipChanged) else engine.index.unasked,
+        )
+        return Step(evolve(engine, index=index), tuple(turn.events), tuple(turn.effects))
 
     def resume(self, now: Timestamp) -> tuple[f.Effect, ...]:
         """Everything still owed to the world: run it at start-up and after any shell was restarted."""
@@ -104,6 +114,7 @@ class Engine(State):
         times = [run.deadline for run in self.runs.values()]
         soon = Timestamp(self.clock + 1)
         times += [max(resuming.next_ask(peer, tries, policy), soon) for peer, tries in self.resume_tries.items()]
+        times += [soon] if self.index.overdue and self.tip else []  # without a height nothing can be decided well
         times += self.index.first(run.cfd_id for run in self.runs.values() if run.state is not None and run.cfd_id)
         return min(times, default=None)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 
-from cfd_core.values import CfdId, OutPoint, Timestamp
+from cfd_core.values import CfdId, OutPoint, PeerId, Timestamp
 
 
 @frozen
@@ -17,6 +17,15 @@ class Index:
     """When we propose a rollover by ourselves, unless a run is live by then."""
     watching: Mapping[OutPoint, frozenset[CfdId]] = field(factory=dict)
     """At least the CFDs that a report about this outpoint may concern; it keeps those that ended meanwhile."""
+
+    stirring: frozenset[CfdId] = frozenset()
+    """What may follow from a block alone: every living CFD but those that are open with no close agreed."""
+    peers: Mapping[PeerId, frozenset[CfdId]] = field(factory=dict)
+    """All CFDs with a peer, ended ones too."""
+    overdue: frozenset[CfdId] = frozenset()
+    """Whose time came in turns since the last timer's: it is for that turn to ask them."""
+    unasked: frozenset[CfdId] = frozenset()
+    """Loaded, and not asked what follows by itself before the height is known: a process may have died amid that."""
 
     def due(self, now: Timestamp) -> set[CfdId]:
         """Whose time has come."""

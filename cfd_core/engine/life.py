@@ -1,6 +1,6 @@
 """The life of a CFD after its setup: what chain, oracle, wallet, store and clock tell."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from cfd_core import effects as f
 from cfd_core import inputs as i
@@ -58,9 +58,11 @@ def outpoint(turn: Turn, report: i.OutpointReport) -> None:
 
 
 def tip_changed(turn: Turn, height: int) -> None:
-    before = {key: set(turn.owed(cfd)) for key, cfd in _held(turn)}
+    index = turn.index
+    asked = _held(turn, index.stirring | index.unasked | turn.timely)
+    before = {key: set(turn.owed(cfd)) for key, cfd in asked}
     turn.tip = height
-    for key, _ in _held(turn):
+    for key, _ in asked:
         turn.react(key)
         now_owed = turn.owed(turn.cfds[key])
         turn.effects.extend(x for x in now_owed if isinstance(x, RESENT) or x not in before[key])
@@ -68,22 +70,26 @@ def tip_changed(turn: Turn, height: int) -> None:
 
 def timer_fired(turn: Turn) -> None:
     runs.expire_runs(turn)
-    for key, _ in _held(turn):
+    for key, _ in _held(turn, turn.timely):
         turn.record(key)
         turn.effects.extend(x for x in turn.owed(turn.cfds[key]) if isinstance(x, f.SignCancel))
     resuming.ask_due(turn)
     punctual.try_due(turn)
 
 
-def _held(turn: Turn) -> Iterable[tuple[CfdId, Cfd]]:
-    return [(key, cfd) for key, cfd in turn.cfds.items() if cfd.held is not None and not cfd.ended]
+def _held(turn: Turn, among: Collection[CfdId]) -> list[tuple[CfdId, Cfd]]:
+    """The living CFDs among these."""
+    found = ((key, turn.cfds[key]) for key in turn.in_order(among))
+    return [(key, cfd) for key, cfd in found if cfd.held is not None and not cfd.ended]
 
 
 def attested(turn: Turn, event: EventId, raw: bytes) -> None:
     refused: PeerViolation | DecodeError | None = None
-    for key, cfd in _held(turn):
+    for key, cfd in _held(turn, turn.cfds.keys()):
         try:
-            turn.record(key, *decide.attest(cfd, event, raw, turn.announcements.get((cfd.oracle, event))))
+            events = decide.attest(cfd, event, raw, turn.announcements.get((cfd.oracle, event)))
+            if events:
+                turn.record(key, *events)
         except (PeerViolation, DecodeError) as error:
             # two oracles may use one name for an event: the word of one must not stop at the other's CFDs
             refused = error

@@ -47,7 +47,7 @@ def ordered(turn: Turn, run: Run, order: messages.Order) -> None:
             raise PeerViolation("there is no such offer, or not any more")
         if order.cfd_id in turn.cfds:
             raise PeerViolation("this order was placed before")
-        open_cfds = sum(cfd.peer == run.peer and not cfd.ended for cfd in turn.cfds.values())
+        open_cfds = sum(not turn.cfds[key].ended for key in turn.with_peer(run.peer))
         if open_cfds >= turn.policy.max_cfds_per_peer:
             raise PeerViolation("too many open CFDs with you")
         if _failed_lately(turn, run.peer) >= turn.policy.max_failed_orders_per_hour:
@@ -66,7 +66,8 @@ def ordered(turn: Turn, run: Run, order: messages.Order) -> None:
 
 def _failed_lately(turn: Turn, peer: PeerId) -> int:
     """Orders of this peer that left events and nothing else: each costs the store some, so they are limited."""
-    recent = (cfd for cfd in turn.cfds.values() if cfd.peer == peer and cfd.opened_at > turn.now - HOUR)
+    known = (turn.cfds[key] for key in turn.with_peer(peer))
+    recent = (cfd for cfd in known if cfd.opened_at > turn.now - HOUR)
     return sum(isinstance(cfd.phase, p.Rejected | p.SetupFailed) for cfd in recent)
 
 

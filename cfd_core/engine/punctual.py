@@ -41,7 +41,8 @@ def _who(cfd: Cfd) -> str:
 
 def try_due(turn: Turn) -> None:
     """Roll over what is due by itself; a refusal is told, and tried again later."""
-    for key, cfd in list(turn.cfds.items()):
+    for key in turn.in_order(turn.timely):
+        cfd = turn.cfds[key]
         due = next_try(cfd, turn.policy, turn.rollover_tries.get(key))
         if due is None or turn.now < due or runs.of_cfd(turn, key) is not None:
             continue

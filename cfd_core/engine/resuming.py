@@ -71,7 +71,7 @@ def _ask(turn: Turn, peer: PeerId, entropy: bytes) -> None:
 
 
 def _unfinished(turn: Turn, peer: PeerId) -> list[Cfd]:
-    return [cfd for cfd in turn.cfds.values() if cfd.peer == peer and _open(cfd)]
+    return [cfd for key in turn.in_order(turn.with_peer(peer)) if _open(cfd := turn.cfds[key])]
 
 
 def _open(cfd: Cfd) -> bool:

@@ -1,6 +1,6 @@
 """One turn: the copies it works on, and the one way it records an event."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -132,6 +132,19 @@ class Turn:
         """The CFDs that are not as before this turn, or were tried in vain in it."""
         tried = {key for key, tries in self.rollover_tries.items() if self._tries_before.get(key) is not tries}
         return tried | {CfdId(recorded.stream) for recorded in self.events if recorded.stream in self.cfds}
+
+    @property
+    def timely(self) -> frozenset[CfdId]:
+        """The CFDs whose time has come since the last timer's turn."""
+        return self.index.overdue | self.index.due(self.now)
+
+    def with_peer(self, peer: PeerId) -> frozenset[CfdId]:
+        """The CFDs that there were with this peer when the turn began."""
+        return self.index.peers.get(peer, frozenset())
+
+    def in_order(self, keys: Collection[CfdId]) -> list[CfdId]:
+        """These CFDs, always in the same order: a turn with the same input does the same."""
+        return [key for key in self.cfds if key in keys] if keys else []
 
     # --- recording -----------------------------------------------------------------------------------------------
 

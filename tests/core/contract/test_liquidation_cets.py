@@ -109,3 +109,17 @@ def test_without_hours_a_contract_may_be_lost_from_the_start(workshop: Any) -> N
     draft = workshop.draft(opening_fee=Sats(5_000_000))
     assert draft.entries == draft.schedule.entries
     assert {entry.long for entry in draft.entries} == {0}
+
+
+def test_what_is_covered_is_told_without_the_schedule_as_with_it(workshop: Any) -> None:
+    """At each edge of each entry, and in the other events of the contract."""
+    for price in (AT_OPENING, 54_000):
+        draft = workshop.contract(price=Decimal(price), liquidations=HOURS).draft
+        for cets in draft.events:
+            event, digits = cets.announcement.event_id, cets.announcement.digits
+            edges = {edge for entry in cets.entries for edge in (entry.prefix.start(digits), entry.prefix.end(digits))}
+            near = {edge + step for edge in edges for step in (-1, 0, 1)} & set(range(1 << digits))
+            fresh = evolve(draft)
+            assert all(fresh.covers(event, outcome) is (cets.find(outcome) is not None) for outcome in near)
+            assert "schedule" not in vars(fresh)
+        assert not draft.covers(EventId("another"), 48_935)

@@ -4,13 +4,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
+from cfd_core.cfd import phases as p
 from cfd_core.cfd.observe import observed
+from cfd_core.cfd.react import react
 from cfd_core.engine import Engine, Policy, Step
 from cfd_core.engine.index import Index
-from cfd_core.engine.indexing import indexed
+from cfd_core.engine.indexing import indexed, stirs
+from cfd_core.engine.turn import Turn
 from cfd_core.serial.stored import read_events
 from cfd_core.values import HOUR, CfdId, OutPoint, Timestamp, Txid
 
@@ -19,6 +23,8 @@ def held_against_a_walk(engine: Engine) -> None:
     """Every CFD looked at anew at the same time gives the same times and is found by its outpoints."""
     walk = indexed(Index(), engine.cfds, engine.cfds, engine.settings.policy, engine.rollover_tries, engine.clock)
     assert engine.index.rollovers == walk.rollovers
+    assert engine.index.stirring == walk.stirring
+    assert engine.index.peers == walk.peers
     assert engine.index.wakes.keys() == walk.wakes.keys()
     for key, at in engine.index.wakes.items():
         # a cancellation is looked at ten minutes after the last look: the index may have looked earlier
@@ -90,6 +96,66 @@ def test_a_loaded_engine_has_the_index_of_the_one_that_lived(make_pair: Any) -> 
         loaded = Engine.load(node.settings, read_events(node.records))
         assert loaded.index.watching == node.engine.index.watching
         assert loaded.index.wakes.keys() == node.engine.index.wakes.keys()
+
+
+def test_only_an_open_cfd_without_a_close_is_quiet_in_a_block(make_pair: Any, every_turn: list[Step]) -> None:
+    """For all states that a force close and a settlement lead through: what is quiet owes the same at any height."""
+    ends: list[Any] = [c.ForceClose, lambda key: c.ProposeSettlement(key, Decimal(50_000))]
+    quiet = stirring = 0
+    for end in ends:
+        pair = make_pair().opened()
+        pair.taker.give(end(pair.taker.cfd.id))
+        pair.run()
+        pair.mine(16)
+    for engine in (step.engine for step in every_turn):
+        for key, cfd in engine.cfds.items():
+            assert (key in engine.index.stirring) is stirs(cfd)
+            stirring += stirs(cfd)
+            if cfd.held is None or cfd.ended or stirs(cfd):
+                continue
+            quiet += 1
+            assert isinstance(cfd.phase, p.Open)
+            for tip in (engine.tip + 1, engine.tip + 400):
+                later = evolve(engine, tip=tip)
+                assert later.resume(engine.clock) == engine.resume(engine.clock)
+                assert react(cfd, Turn(later, engine.clock)._circumstances()) == ()
+    assert quiet
+    assert stirring
+
+
+def test_what_came_due_in_another_turn_is_for_the_next_timer(make_pair: Any) -> None:
+    pair = make_pair().opened()
+    node = pair.taker
+    due = min(node.engine.index.wakes.values())
+    nothing = i.OutpointReport(OutPoint(Txid("ab" * 32), 0), 5, None)
+    passed = node.engine.handle(nothing, Timestamp(due + 5)).engine
+    assert passed.index.overdue == {node.cfd.id}
+    assert passed.deadline == due + 6
+    assert passed.handle(nothing, Timestamp(due + 6)).engine.index.overdue == {node.cfd.id}
+    asked = passed.handle(i.TimerFired(), Timestamp(due + 6))
+    assert not asked.engine.index.overdue
+    there = node.engine.handle(i.TimerFired(), Timestamp(due + 6))
+    assert asked.events == there.events
+    assert asked.effects == there.effects
+
+
+def test_a_loaded_engine_asks_all_once_the_height_is_known(make_pair: Any) -> None:
+    pair = make_pair().opened()
+    node = pair.taker
+    loaded = Engine.load(node.settings, read_events(node.records))
+    assert loaded.index.unasked == {node.cfd.id}
+    started = loaded.handle(i.NodeStarted(), node.now).engine
+    assert started.index.unasked == {node.cfd.id}
+    step = started.handle(i.TipChanged(node.engine.tip), node.now)
+    assert not step.engine.index.unasked
+
+
+def test_peers_are_known_by_their_cfds(make_pair: Any) -> None:
+    pair = make_pair().opened()
+    for node in pair.nodes:
+        assert node.engine.index.peers == {node.cfd.peer: {node.cfd.id}}
+        loaded = Engine.load(node.settings, read_events(node.records))
+        assert loaded.index.peers == node.engine.index.peers
 
 
 def test_a_report_about_an_output_of_nobody_touches_no_cfd(make_pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
