@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from cfd_store import postgres_url
-
 from cfd_core.errors import RuleViolation
 from cfd_core.values import Secret
 from cfd_node.config.reading import ConfigError
-from cfd_node.config.settings import Config
+from cfd_node.config.settings import Config, check_database_url
 from cfd_node.folder import FolderRefused, check_private
 
 MAX_URL: Final = 4096
@@ -27,7 +25,7 @@ def _read(file: Path) -> Secret:
         check_private(file)
         with file.open() as opened:
             line = opened.readline(MAX_URL).strip()
-        postgres_url(line)
+        check_database_url(line)
     except (OSError, FolderRefused) as error:
         raise ConfigError([f"database.url_file: {error}"]) from error
     except (UnicodeDecodeError, RuleViolation):

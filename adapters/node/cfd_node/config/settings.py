@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from attrs import Factory, field, frozen
 from cfd_electrum.address import ServerAddress
 from cfd_network import Address
-from cfd_store import postgres_url
 
 from cfd_core.errors import DecodeError
 from cfd_core.oracle import Dialect, OracleKeys
@@ -19,6 +18,15 @@ from cfd_core.values import MAX_FEE_RATE, SATS_PER_BTC, Network, PeerId, Secret
 from cfd_node.config.kinds import Kind, fraction, many, one_of, perhaps, secret, switch, whole, words
 
 T = TypeVar("T")
+
+
+def check_database_url(text: str) -> None:
+    """`RuleViolation` unless it is the URL of a PostgreSQL database."""
+    from cfd_store import postgres_url  # here, as it loads SQLAlchemy, which a command that asks a node can do without
+
+    postgres_url(text)
+
+
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")
 _MAX_SUPPLY: Final = 21_000_000 * SATS_PER_BTC
@@ -256,7 +264,7 @@ class DatabaseSettings:
     """Where the node's books are."""
 
     url: Secret | None = option(
-        perhaps(secret('"postgresql://user:password@host/database"', postgres_url)),
+        perhaps(secret('"postgresql://user:password@host/database"', check_database_url)),
         None,
         "A PostgreSQL database of this node alone, instead of a file in its folder. It holds a password: in this file\n"
         "only if nobody else can read that, better in the variable or in url_file; never a flag.",
