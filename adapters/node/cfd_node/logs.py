@@ -56,16 +56,24 @@ def _only(level: int) -> Any:
     return pass_on
 
 
-def configure_logs(level: int, stream: TextIO, book: LogBook | None = None) -> None:
-    """Write events of `level` and above to `stream`; those of INFO and above into `book`, whatever `level` is."""
+_WORDS: Final = [
+    # not the default: that prints every local variable of a traceback, and some of them are keys
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+]
+_JSON: Final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def configure_logs(level: int, stream: TextIO, book: LogBook | None = None, *, as_json: bool = False) -> None:
+    """Write events of `level` and above to `stream`, `as_json` one object a line; those of INFO and above into `book`,
+    whatever `level` is.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(_TIME, utc=True),
             *([book, _only(level)] if book is not None else []),
-            # not the default: that prints every local variable of a traceback, and some of them are keys
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+            *(_JSON if as_json else _WORDS),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level if book is None else min(level, logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(file=stream),

@@ -55,7 +55,8 @@ def taker(config: Config, mainnet: bool, as_json: bool, **_: Any) -> None:
 
 def _live(config: Config, mainnet: bool, as_json: bool) -> None:
     book = LogBook()
-    configure_logs(logging.getLevelNamesMapping()[config.logs.level.value.upper()], sys.stderr, book)
+    level, as_json_lines = logging.getLevelNamesMapping()[config.logs.level.value.upper()], config.logs.as_json
+    configure_logs(level, sys.stderr, book, as_json=as_json_lines)
     try:
         check_mainnet(config, mainnet)
         make_folder(config.folder)

@@ -289,6 +289,7 @@ class LogSettings:
     """What is written about the node's doings."""
 
     level: LogLevel = option(one_of(LogLevel), LogLevel.INFO, "The least important lines that are still written.")
+    as_json: bool = option(switch(), False, "A JSON object for each line, for programs that collect logs.")
 
 
 @frozen(kw_only=True)
