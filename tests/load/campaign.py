@@ -159,6 +159,7 @@ def main() -> int:
     parser.add_argument("--tolerance", default="0.0035", help="of the pool; the default makes the contract C1")
     parser.add_argument("--trusting", action="store_true", help="takers do not verify the maker's CET signatures")
     parser.add_argument("--crypto", default="threads", choices=("threads", "processes", "inline"), help="of the maker")
+    parser.add_argument("--unfrozen", dest="freezes", action="store_false", help="let garbage be looked for everywhere")
     parser.add_argument("--profile", type=Path, help="where to put cProfile's figures of the maker's event loop")
     told = vars(parser.parse_args())
     told["window"] = told["window"] or 0.4 * told["takers"]

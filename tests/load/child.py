@@ -76,18 +76,32 @@ class Child:
 
 
 async def obey(begin: Callable[[Order], Awaitable[Callable[[Order], Awaitable[Order]]]]) -> None:
-    """The other end: `begin` is told the first line and gives what does the orders, until there are no more."""
+    """The other end: `begin` is told the first line and gives what does the orders, until there are no more.
+
+    When whoever gives them is gone, an order under way is left undone: nobody wants to know any more.
+    """
     reader = asyncio.StreamReader(limit=LINE)
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     try:
         do = await begin(json.loads(await reader.readline()))
-        while line := await reader.readline():
-            try:
-                answer = await do(json.loads(line))
-            except Exception as error:  # its text is what the other end can use
-                answer = {"failed": f"{type(error).__name__}: {error}"}
-            print(json.dumps(answer), flush=True)
+        following = asyncio.ensure_future(reader.readline())
+        while line := await following:
+            following = asyncio.ensure_future(reader.readline())
+            doing = asyncio.ensure_future(_answer(do, json.loads(line)))
+            await asyncio.wait({doing, following}, return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done() and not following.result():
+                doing.cancel()
+                await asyncio.gather(doing, return_exceptions=True)
+                return
+            print(json.dumps(await doing), flush=True)
     finally:
         pipe.close()
+
+
+async def _answer(do: Callable[[Order], Awaitable[Order]], order: Order) -> Order:
+    try:
+        return await do(order)
+    except Exception as error:  # its text is what the other end can use
+        return {"failed": f"{type(error).__name__}: {error}"}

@@ -21,6 +21,7 @@ from cfd_network import Address
 from cfd_node.clock import ShiftableClock
 from cfd_node.daemon import MakerLimits
 from cfd_node.daemon.assembly import Daemon, assemble
+from cfd_node.heap import freeze_when_loaded
 from cfd_node.jobs import JobRunner
 from cfd_node.logs import LogBook, configure_logs
 from cfd_node.node import NodeConfig
@@ -165,6 +166,8 @@ async def _live() -> None:
             probe = asyncio.create_task(watch.probe())
             stack.callback(probe.cancel)
             await daemon.node.supervisor.until(lambda: daemon.node.health()["api"].level is not Level.LOADING)
+            if told["freezes"]:
+                await freeze_when_loaded(daemon.node)
             return LoadedMaker(daemon, watch).do
 
         await obey(begin)

@@ -48,6 +48,8 @@ class Plan:
     trusting: bool = False
     crypto: str = "threads"
     """What the maker signs and verifies CETs on: threads, processes, or inline in its event loop."""
+    freezes: bool = True
+    """Whether the maker keeps its collector off the heap that it starts with, as `cfd maker` does."""
     profile: Path | None = None
     block_seconds: float = 10.0
 
@@ -89,7 +91,7 @@ class Stage:
             await stack.enter_async_context(self.oracle)
             data = self.folder / "maker"
             told = {**self._common(), "folder": str(data), "connections": self.plan.takers + 50}
-            told["crypto"] = self.plan.crypto
+            told |= {"crypto": self.plan.crypto, "freezes": self.plan.freezes}
             words = ("--profile", str(self.plan.profile)) if self.plan.profile else ()
             self.maker = Child("tests.load.maker", told, self.folder / "maker.log", words)
             await stack.enter_async_context(self.maker)

@@ -25,6 +25,7 @@ from cfd_node.config import Config, ConfigError, Traffic, check_mainnet, databas
 from cfd_node.daemon import MakerLimits
 from cfd_node.daemon.assembly import Daemon, assemble, make_folder
 from cfd_node.folder import FolderRefused
+from cfd_node.heap import freeze_when_loaded
 from cfd_node.logs import LogBook, configure_logs
 from cfd_node.node import NodeConfig
 from cfd_node.proxy import Socks5
@@ -157,7 +158,9 @@ async def _run(daemon: Daemon, as_json: bool) -> None:
             raise FolderRefused(folder_health.reason)
         await daemon.node.supervisor.until(lambda: daemon.node.health()["api"].level is not Level.LOADING)
         click.echo(_greeting(daemon, as_json))
+        frozen = asyncio.create_task(freeze_when_loaded(daemon.node))
         await ended.wait()
+        frozen.cancel()
         click.echo("Stopping ...", err=True)
 
 
