@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from multiprocessing import freeze_support
 
+import dask
 from attrs import evolve
 from cfd_node.jobs import JobRunner
 from distributed import Client, LocalCluster
@@ -15,6 +16,8 @@ from cfd_core.contract.jobs import SignCetsJob, VerifyCetsJob, sign_cets
 from cfd_core.crypto.secp import public_key
 from cfd_core.values import Secret
 
+PATIENCE = {"distributed.comm.timeouts.connect": "300s", "distributed.comm.timeouts.tcp": "300s"}
+"""A busy machine takes long to start two processes."""
 COUNT = 9
 KEY = Secret(hashlib.sha256(b"key").digest())
 
@@ -36,6 +39,7 @@ async def work(runner: JobRunner) -> None:
 
 def main() -> None:
     """`pure=False`: Dask must not take one job for another and answer from memory."""
+    dask.config.set(PATIENCE)
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")  # type: ignore[no-untyped-call]
     with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         asyncio.run(work(JobRunner(client.get_executor(pure=False), 2)))
