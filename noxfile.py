@@ -214,6 +214,13 @@ def core_alone(session: nox.Session) -> None:
         session.run("python", "-I", str(HERE / "tests/core_alone/check_core_alone.py"))
 
 
+@nox.session(venv_backend="none")
+def wheels(session: nox.Session) -> None:
+    """Every wheel and sdist, built twice to the same bytes, installed on each Python there is: `-- 3.13` for one."""
+    _prepare(session, "program")
+    _run(session, "python", "-m", "tests.wheels.build", *session.posargs)
+
+
 @nox.session
 def regtest(session: nox.Session) -> None:
     """The adapters' tests and the demo against a real bitcoind and ElectrumX; exit code 77 if they cannot be had."""

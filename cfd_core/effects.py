@@ -7,7 +7,8 @@ replay does.
 from attrs import field, frozen
 
 from cfd_core.bitcoin.transaction import TxOut
-from cfd_core.contract.jobs import SignCetsJob, VerifyCetsJob
+from cfd_core.contract.jobs import VerifyCetsJob
+from cfd_core.crypto.signer import CetSigning
 from cfd_core.inputs import Message
 from cfd_core.values import CfdId, EventId, FeeRate, OutPoint, PeerId, RunId, Sats, Timestamp, Txid
 
@@ -97,7 +98,7 @@ class SignCets:
 
     cfd_id: CfdId
     run: RunId
-    job: SignCetsJob
+    job: CetSigning
 
 
 @frozen

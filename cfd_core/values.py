@@ -41,6 +41,23 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}\Z")
 _HEX_TXID = re.compile(r"[0-9a-f]{64}\Z")
 
 
+def of_type(value: Any, kinds: tuple[type, ...], rule: str) -> Any:
+    """The value; `TypeError` with the rule that it breaks when it is of no such type, whatever its annotation says."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{rule}, not {type(value).__name__}")
+    return value
+
+
+def kind(*kinds: type) -> Callable[[Any, Any, Any], None]:
+    """An attrs validator: a `TypeError` in plain words unless the value is of one of these types."""
+    names = " or ".join(found.__name__ for found in kinds)
+
+    def check(_instance: Any, attribute: Any, value: Any) -> None:
+        of_type(value, kinds, f"{attribute.name} is a {names}")
+
+    return check
+
+
 class Role(Enum):
     """Who published the offer, and who took it."""
 
@@ -78,7 +95,8 @@ class Secret:
     __slots__ = ("_bytes",)
 
     def __init__(self, value: bytes) -> None:
-        self._bytes = bytes(value)
+        # `bytes(32)` would be 32 zeros, and pass for a key
+        self._bytes = bytes(of_type(value, (bytes, bytearray, memoryview), "a secret is made of bytes"))
 
     def reveal(self) -> bytes:
         """The bytes themselves; call it where they are used and nowhere else."""
@@ -177,9 +195,11 @@ def offer_id(text: str) -> OfferId:
 
 
 def price(value: Decimal | int | str) -> Decimal:
-    """A price in the product's unit: finite, positive, at most 12 digits before and 8 after the point."""
+    """A price in the product's unit: finite, positive, at most 12 digits before and 8 after the point; no float."""
     try:
-        number = Decimal(value)
+        number = Decimal(of_type(value, (Decimal, int, str), "a price is a Decimal, a whole number or text"))
+    except TypeError as error:
+        raise RuleViolation(str(error)) from error
     except (InvalidOperation, ValueError) as error:
         raise RuleViolation(f"not a price: {value!r:.80}") from error
     if not number.is_finite() or number <= 0 or number >= 10**12:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from cfd_core.cfd.offer import Offer
-from cfd_core.values import CfdId, OfferId, PeerId, Position
+from cfd_core.values import CfdId, OfferId, PeerId, Position, kind
 
 
 @frozen
@@ -36,7 +36,7 @@ class TakeOffer:
 
     maker: PeerId
     offer: OfferId
-    position: Position
+    position: Position = field(validator=kind(Position))
     quantity: int
     leverage: int
     entropy: bytes = field(repr=False)

@@ -11,8 +11,8 @@ from cfd_core.cfd.observe import observe
 from cfd_core.cfd.standing import Standing
 from cfd_core.contract.close import build_close
 from cfd_core.contract.dlc import check_commit
-from cfd_core.contract.punish import check_revocation
-from cfd_core.crypto.keys import CfdKeys
+from cfd_core.contract.punish import check_revocation, revokes
+from cfd_core.crypto.signer import Signer
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.oracle import Announcement, read_attestation
 from cfd_core.values import EventId, Secret, Timestamp, words_of
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-def force_close(cfd: Cfd, keys: CfdKeys, tip: int) -> tuple[e.CfdEvent, ...]:
+def force_close(cfd: Cfd, keys: Signer, tip: int) -> tuple[e.CfdEvent, ...]:
     """Publish the live commit. Refused before there is one, after one is published, and while a backup is in doubt."""
     if isinstance(cfd.phase, p.COMMITTED) or (cfd.forced is not None and isinstance(cfd.phase, p.ClosePending)):
         raise RuleViolation("a commit is published already")
@@ -53,11 +53,11 @@ def restored(cfd: Cfd, now: Timestamp) -> tuple[e.CfdEvent, ...]:
     return (e.RestoredFromBackup(now),) if legal(cfd.phase, e.RestoredFromBackup(now)) else ()
 
 
-def learn_standing(cfd: Cfd, keys: CfdKeys, number: int, secret: bytes) -> tuple[e.CfdEvent, ...]:
+def learn_standing(cfd: Cfd, keys: Signer, number: int, secret: bytes) -> tuple[e.CfdEvent, ...]:
     """What the counterparty says of its revision; `PeerViolation` for a proof that is none. `keys`: of our live one."""
     if cfd.held is None or cfd.standing in (None, Standing.REVOKED):
         return ()
-    if secret and secret != keys.revocation.reveal():
+    if secret and not revokes(keys.public.revocation, Secret(secret)):
         raise PeerViolation("that is not the revocation secret of our revision")
     # a word is no news to who was told that the counterparty is ahead, or trusts the backup; a proof always is
     heard = cfd.standing in (Standing.BEHIND, Standing.TRUSTED)
@@ -120,7 +120,7 @@ def choose(cfd: Cfd, outcome: int) -> tuple[e.CfdEvent, ...]:
     return (e.OutcomeChosen(outcome),)
 
 
-def sign_cet(cfd: Cfd, keys: CfdKeys, number: int, packed: bytes) -> tuple[e.CfdEvent, ...]:
+def sign_cet(cfd: Cfd, keys: Signer, number: int, packed: bytes) -> tuple[e.CfdEvent, ...]:
     """Sign the CET of the attested outcome for the published revision, from the stored signatures."""
     attestation = cfd.attestation_for(number)
     dlc = cfd.held.settleable(number) if cfd.held else None

@@ -3,10 +3,11 @@
 from decimal import Decimal
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import optional
 
 from cfd_core import payouts, values
-from cfd_core.contract.terms import ContractTerms
+from cfd_core.contract.terms import ContractTerms, checked
 from cfd_core.errors import RuleViolation
 from cfd_core.values import EventId, FeeRate, Network, OfferId, Position, Sats, Timestamp
 
@@ -19,18 +20,18 @@ MAX_LEVERAGES: Final = 32
 class Offer:
     """A two-sided or one-sided quote. `bid` and `ask` are the market's view, never the maker's position."""
 
-    id: OfferId
-    network: Network
+    id: OfferId = field(validator=checked(values.offer_id))
+    network: Network = field(validator=values.kind(Network))
     product: str
-    bid: Decimal | None
+    bid: Decimal | None = field(validator=optional(values.kind(Decimal)))
     """Price at which a taker can sell, that is go short; None: not offered."""
-    ask: Decimal | None
+    ask: Decimal | None = field(validator=optional(values.kind(Decimal)))
     """Price at which a taker can buy, that is go long; None: not offered."""
     min_quantity: int
     max_quantity: int
     lot: int
     """Quantities are multiples of this."""
-    leverages: tuple[int, ...]
+    leverages: tuple[int, ...] = field(validator=values.kind(tuple))
     """What the taker may choose from."""
     maker_leverage: int
     opening_fee: Sats
@@ -69,6 +70,8 @@ class Offer:
 
     def terms(self, position: Position, quantity: int, leverage: int) -> ContractTerms:
         """The terms of an order; `RuleViolation` when the offer does not cover it."""
+        if type(quantity) is not int:
+            values.quantity(quantity)  # which says what it must be
         if self.price(position) is None:
             raise RuleViolation(f"the offer has no price for going {position.value}")
         if not self.min_quantity <= quantity <= self.max_quantity:

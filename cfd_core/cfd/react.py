@@ -17,7 +17,7 @@ from cfd_core.cfd.fees import scheduled_rate
 from cfd_core.cfd.revisions import draft_of, revoked_of
 from cfd_core.contract.dlc import publish_secret
 from cfd_core.contract.punish import sign_punish
-from cfd_core.crypto.keys import CfdKeys, Keychain
+from cfd_core.crypto.signer import Keyring, Signer
 from cfd_core.errors import PeerViolation
 from cfd_core.values import HOUR, CfdId, FeeRate, Sats, Timestamp
 
@@ -49,9 +49,9 @@ class Circumstances:
     now: Timestamp
     deadlines: Deadlines
     max_fee_rate: FeeRate
-    keychain: Keychain = field(repr=False)
+    keychain: Keyring = field(repr=False)
 
-    def keys(self, cfd: CfdId, number: int) -> CfdKeys:
+    def keys(self, cfd: CfdId, number: int) -> Signer:
         return self.keychain.cfd_keys(cfd, number)
 
 
@@ -152,8 +152,8 @@ def _punish(cfd: Cfd, held: Held, commit: p.Commit, around: Circumstances) -> It
         publish = publish_secret(draft, cfd.role, revoked.own_commit, Transaction.parse(commit.transaction))
     except PeerViolation:
         return  # not published with our signature: a false report, or our own doing
-    identity = around.keys(cfd.id, commit.number).identity
-    punish = sign_punish(draft, cfd.role, identity, publish, revoked.secret, rate).serialize()
+    keys = around.keys(cfd.id, commit.number)
+    punish = sign_punish(draft, cfd.role, keys, publish, revoked.secret, rate).serialize()
     known = cfd.exit_for(commit.number, e.ExitKind.PUNISH)
     if known is None or _fee_grew(known.transaction, punish):
         yield e.ExitSigned(kind=e.ExitKind.PUNISH, number=commit.number, transaction=punish)

@@ -3,15 +3,16 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cfd_core.bitcoin.transaction import Transaction, TxIn
 from cfd_core.contract.costs import fee_of
 from cfd_core.contract.draft import LOCK_VOUT, Draft
+from cfd_core.contract.purpose import Action, Purpose
 from cfd_core.contract.scripts import LOCK_SCRIPT_BYTES, both_witness, placeholder_witness
 from cfd_core.crypto import secp
-from cfd_core.crypto.keys import CfdKeys
 from cfd_core.crypto.secp import Point
+from cfd_core.crypto.signer import Signer
 from cfd_core.errors import DecodeError, PeerViolation
 from cfd_core.values import Position, Role, Sats, round_half_up
 
@@ -27,6 +28,7 @@ class Close:
     maker: Sats
     """Payout by the payoff, before the returned fee reserve."""
     taker: Sats
+    draft: Draft = field(repr=False)
 
 
 def build_close(draft: Draft, price: Decimal) -> Close:
@@ -41,7 +43,7 @@ def build_close(draft: Draft, price: Decimal) -> Close:
     back = _given_back(draft)
     close = Transaction((TxIn(draft.lock_outpoint),), draft.payments(Sats(maker + back), Sats(taker + back)))
     digest = close.sighash_v0(0, draft.lock_script, draft.lock.outputs[LOCK_VOUT].sats)
-    return Close(price, close, digest, maker, taker)
+    return Close(price, close, digest, maker, taker, draft)
 
 
 def _given_back(draft: Draft) -> int:
@@ -87,9 +89,9 @@ def closing_price_position(taker: Position) -> Position:
     return taker.other
 
 
-def sign_close(close: Close, keys: CfdKeys) -> bytes:
+def sign_close(close: Close, keys: Signer) -> bytes:
     """Our DER signature."""
-    return secp.ecdsa_sign(keys.identity, close.digest)
+    return keys.sign(close.digest, Purpose(action=Action.CLOSE, draft=close.draft, price=close.price))
 
 
 def complete_close(draft: Draft, role: Role, close: Close, own: bytes, theirs: bytes) -> Transaction:

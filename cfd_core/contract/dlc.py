@@ -6,26 +6,27 @@ from attrs import define, evolve, field, frozen
 
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.contract.draft import Draft
-from cfd_core.contract.jobs import ADAPTOR_BYTES, SignCetsJob, VerifyCetsJob
+from cfd_core.contract.jobs import ADAPTOR_BYTES, VerifyCetsJob
+from cfd_core.contract.purpose import Action, Purpose
 from cfd_core.contract.scripts import both_witness
 from cfd_core.crypto import adaptor, secp
-from cfd_core.crypto.keys import CfdKeys
 from cfd_core.crypto.secp import Point
+from cfd_core.crypto.signer import CetSigning, Signer
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
 from cfd_core.oracle import Attestation
 from cfd_core.payouts import ScheduleEntry
 from cfd_core.values import Role, Secret
 
 
-def sign_commit(draft: Draft, role: Role, keys: CfdKeys, aux: bytes) -> bytes:
+def sign_commit(draft: Draft, role: Role, keys: Signer, aux: bytes) -> bytes:
     """Our adaptor signature on the commit (162 bytes), encrypted to the counterparty's publish point."""
-    point = Point.parse(draft.party(role.other).points.publish)
-    return adaptor.encrypt_sign(keys.identity, point, draft.commit_digest, aux)
+    point = draft.party(role.other).points.publish
+    return keys.encrypt_sign(draft.commit_digest, point, aux, Purpose(action=Action.COMMIT, draft=draft))
 
 
-def sign_refund(draft: Draft, keys: CfdKeys) -> bytes:
+def sign_refund(draft: Draft, keys: Signer) -> bytes:
     """Our DER signature on the refund."""
-    return secp.ecdsa_sign(keys.identity, draft.refund_digest)
+    return keys.sign(draft.refund_digest, Purpose(action=Action.REFUND, draft=draft))
 
 
 def check_commit(draft: Draft, role: Role, signature: bytes) -> None:
@@ -47,9 +48,9 @@ def check_refund(draft: Draft, role: Role, signature: bytes) -> None:
         raise PeerViolation("the signature on the refund is not valid")
 
 
-def sign_cets_job(draft: Draft, keys: CfdKeys, aux: bytes) -> SignCetsJob:
+def sign_cets_job(draft: Draft, keys: Signer, aux: bytes) -> CetSigning:
     """The job that makes our CET signatures."""
-    return SignCetsJob(keys.identity, draft.cet_digests, draft.cet_points, aux)
+    return keys.cets_job(draft.cet_digests, draft.cet_points, aux, Purpose(action=Action.CETS, draft=draft))
 
 
 def verify_cets_job(draft: Draft, role: Role, packed: bytes) -> VerifyCetsJob:
@@ -91,16 +92,16 @@ class Settleable:
         maker, taker = (own_der, their_der) if self.role is Role.MAKER else (their_der, own_der)
         return both_witness(maker, taker, script)
 
-    def sign_refund(self, keys: CfdKeys) -> Transaction:
+    def sign_refund(self, keys: Signer) -> Transaction:
         """The refund, valid `refund_timelock` blocks after the commit."""
-        own = secp.ecdsa_sign(keys.identity, self.draft.refund_digest)
+        own = sign_refund(self.draft, keys)
         return self.draft.refund.with_witness(0, self.witness(own, self.their_refund, self.draft.commit_script))
 
     def covers(self, attestation: Attestation) -> bool:
         """Whether this revision has a CET for the attested outcome."""
         return self.draft.covers(attestation.event_id, attestation.outcome)
 
-    def sign_cet(self, keys: CfdKeys, attestation: Attestation, packed: bytes) -> SignedCet:
+    def sign_cet(self, keys: Signer, attestation: Attestation, packed: bytes) -> SignedCet:
         """The CET of the attested outcome, valid `cet_timelock` blocks after the commit.
 
         `packed` are the counterparty's CET signatures as stored. `RuleViolation` when they are not those, or when no
@@ -119,7 +120,7 @@ class Settleable:
         key = Point.parse(self.draft.party(self.role.other).funder.identity)
         if not secp.ecdsa_verify(key, digest, theirs):
             raise RuleViolation("the attestation does not decrypt the CET signature of its outcome")
-        own = secp.ecdsa_sign(keys.identity, digest)
+        own = keys.sign(digest, Purpose(action=Action.CET, draft=self.draft))
         cet = self.draft.cet(entry).with_witness(0, self.witness(own, theirs, self.draft.commit_script))
         return SignedCet(cet, entry)
 
@@ -132,10 +133,11 @@ class Dlc(Settleable):
     """Our adaptor signature on the commit, as given to the counterparty."""
     their_commit: bytes = field(repr=False)
 
-    def sign_commit(self, keys: CfdKeys) -> Transaction:
+    def sign_commit(self, keys: Signer) -> Transaction:
         """The commit, ready to broadcast. Publishing it reveals our publish secret of this revision."""
-        theirs = secp.compact_to_der(adaptor.decrypt(self.their_commit, keys.publish))
-        own = secp.ecdsa_sign(keys.identity, self.draft.commit_digest)
+        publish = Purpose(action=Action.PUBLISH, draft=self.draft)
+        theirs = secp.compact_to_der(keys.decrypt(self.their_commit, publish))
+        own = keys.sign(self.draft.commit_digest, publish)
         return self.draft.commit.with_witness(0, self.witness(own, theirs, self.draft.lock_script))
 
 

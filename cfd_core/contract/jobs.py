@@ -4,41 +4,25 @@ Digests and signatures lie packed one after the other in schedule order, the poi
 33 bytes costs a square root); so a job can be cut anywhere between two CETs, and the results of the pieces joined.
 """
 
-from collections.abc import Iterator
-from typing import Final, Self
+from typing import Self
 
 from attrs import evolve, field, frozen
 
 from cfd_core.crypto import adaptor
+from cfd_core.crypto.cets import ADAPTOR_BYTES, DIGEST_BYTES, SignCetsJob, pieces
 from cfd_core.crypto.secp import Point
+from cfd_core.crypto.signer import CetSigning
 from cfd_core.errors import DecodeError
-from cfd_core.values import Secret
 
-DIGEST_BYTES: Final = 32
-ADAPTOR_BYTES: Final = 162
-
-
-def pieces(packed: bytes, size: int) -> Iterator[bytes]:
-    """The records of a packed sequence."""
-    return (packed[at : at + size] for at in range(0, len(packed), size))
-
-
-@frozen
-class SignCetsJob:
-    """Adaptor signatures for all CETs of one revision, each encrypted to its oracle point."""
-
-    key: Secret
-    digests: bytes = field(repr=False)
-    points: tuple[Point, ...] = field(repr=False)
-    aux: bytes = field(repr=False)
-    """32 bytes of auxiliary randomness, mixed into every nonce."""
-
-    def __len__(self) -> int:
-        return len(self.digests) // DIGEST_BYTES
-
-    def slice(self, start: int, stop: int) -> Self:
-        digests, points = _cut(self, start, stop)
-        return evolve(self, digests=digests, points=points)
+__all__ = [
+    "ADAPTOR_BYTES",
+    "DIGEST_BYTES",
+    "SignCetsJob",
+    "VerifyCetsJob",
+    "pieces",
+    "sign_cets",
+    "verify_cets",
+]
 
 
 @frozen
@@ -55,18 +39,13 @@ class VerifyCetsJob:
 
     def slice(self, start: int, stop: int) -> Self:
         signatures = self.signatures[start * ADAPTOR_BYTES : stop * ADAPTOR_BYTES]
-        digests, points = _cut(self, start, stop)
-        return evolve(self, digests=digests, points=points, signatures=signatures)
+        digests = self.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES]
+        return evolve(self, digests=digests, points=self.points[start:stop], signatures=signatures)
 
 
-def _cut(job: SignCetsJob | VerifyCetsJob, start: int, stop: int) -> tuple[bytes, tuple[Point, ...]]:
-    return job.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES], job.points[start:stop]
-
-
-def sign_cets(job: SignCetsJob) -> bytes:
+def sign_cets(job: CetSigning) -> bytes:
     """All signatures, packed, 162 bytes each."""
-    digests = list(pieces(job.digests, DIGEST_BYTES))
-    return b"".join(adaptor.encrypt_sign_each(job.key, job.points, digests, job.aux))
+    return job.run()
 
 
 def verify_cets(job: VerifyCetsJob) -> int | None:

@@ -7,9 +7,11 @@ from attrs import field, frozen
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.contract.costs import fee_of
 from cfd_core.contract.draft import COMMIT_VOUT, Draft
-from cfd_core.contract.scripts import RevisionPoints, witness_signature
+from cfd_core.contract.purpose import Action, Purpose
+from cfd_core.contract.scripts import SIGNATURE_BYTES, RevisionPoints, witness_signature
 from cfd_core.crypto import secp
 from cfd_core.crypto.secp import public_key
+from cfd_core.crypto.signer import Signer
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.values import FeeRate, Role, Sats, Secret
 
@@ -35,36 +37,54 @@ class Revoked:
     """The height at which we learned it; 0 when that is not known."""
 
 
+def revokes(point: bytes, secret: Secret) -> bool:
+    """Whether `secret` is the secret key of the revocation point."""
+    try:
+        return public_key(secret).encode() == point
+    except RuleViolation:
+        return False
+
+
 def check_revocation(point: bytes, secret: Secret) -> None:
     """`PeerViolation` unless `secret` is the secret key of the revocation point."""
-    try:
-        matches = public_key(secret).encode() == point
-    except RuleViolation:
-        matches = False
-    if not matches:
+    if not revokes(point, secret):
         raise PeerViolation("the revocation secret does not belong to the revision")
 
 
+def punishment(draft: Draft, role: Role, sats: Sats) -> Transaction:
+    """The unsigned transaction that takes the output of the revoked commit and pays `sats` of it to this side."""
+    output = TxOut(sats, draft.party(role).funder.payout_script)
+    return Transaction((TxIn(draft.commit_outpoint),), (output,))
+
+
+def punish_digest(draft: Draft, tx: Transaction) -> bytes:
+    """What all three keys sign."""
+    return tx.sighash_v0(0, draft.commit_script, draft.commit.outputs[COMMIT_VOUT].sats)
+
+
 def sign_punish(
-    draft: Draft, role: Role, identity: Secret, publish: Secret, revocation: Secret, rate: FeeRate
+    draft: Draft, role: Role, keys: Signer, publish: Secret, revocation: Secret, rate: FeeRate
 ) -> Transaction:
     """The transaction that takes the output of the revoked revision `draft`, at `rate` sat/vB.
 
     `publish` and `revocation` are the counterparty's secrets. Signing again at a higher rate makes a replacement.
     """
-    spent = draft.commit.outputs[COMMIT_VOUT]
-    script = draft.party(role).funder.payout_script
-    sketch = _sign(draft, role, (identity, publish, revocation), TxOut(spent.sats, script), spent.sats)
-    fee = min(fee_of(sketch.weight, rate), spent.sats // MAX_FEE_SHARE)
-    return _sign(draft, role, (identity, publish, revocation), TxOut(Sats(spent.sats - fee), script), spent.sats)
+    spent = draft.commit.outputs[COMMIT_VOUT].sats
+    theirs, own_key = (publish, revocation), keys.public.identity
+    sketch = _with_witness(draft, role, punishment(draft, role, spent), bytes(SIGNATURE_BYTES - 1), own_key, theirs)
+    sats = Sats(spent - min(fee_of(sketch.weight, rate), spent // MAX_FEE_SHARE))
+    tx = punishment(draft, role, sats)
+    own = keys.sign(punish_digest(draft, tx), Purpose(action=Action.PUNISH, draft=draft, sats=sats))
+    return _with_witness(draft, role, tx, own, own_key, theirs)
 
 
-def _sign(draft: Draft, role: Role, secrets: tuple[Secret, Secret, Secret], output: TxOut, sats: Sats) -> Transaction:
-    tx = Transaction((TxIn(draft.commit_outpoint),), (output,))
-    digest = tx.sighash_v0(0, draft.commit_script, sats)
-    proofs = [(witness_signature(secp.ecdsa_sign(key, digest)), public_key(key).encode()) for key in secrets]
-    (own, own_key), (publish, publish_key), (revocation, revocation_key) = proofs
+def _with_witness(
+    draft: Draft, role: Role, tx: Transaction, own: bytes, own_key: bytes, theirs: tuple[Secret, Secret]
+) -> Transaction:
+    digest = punish_digest(draft, tx)
+    proofs = [(witness_signature(secp.ecdsa_sign(key, digest)), public_key(key).encode()) for key in theirs]
+    (publish, publish_key), (revocation, revocation_key) = proofs
     branch = _FIRST_BRANCH if role is Role.MAKER else _SECOND_BRANCH
     # read from the top: no signature of the maker, then the branch, then what the branch checks, in its order
-    stack = (revocation, revocation_key, publish, publish_key, own, own_key, branch, _NO_SIGNATURE)
-    return tx.with_witness(0, (*stack, draft.commit_script))
+    proven = (revocation, revocation_key, publish, publish_key, witness_signature(own), own_key)
+    return tx.with_witness(0, (*proven, branch, _NO_SIGNATURE, draft.commit_script))

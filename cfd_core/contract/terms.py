@@ -26,16 +26,23 @@ MAX_FUNDING_RATE: Final = Decimal("0.1")
 MAX_OPENING_FEE: Final = 10**12
 
 
-def _checked(check: Callable[[Any], Any]) -> Callable[[Any, Any, Any], None]:
+def checked(check: Callable[[Any], Any]) -> Callable[[Any, Any, Any], None]:
+    """An attrs validator that calls `check` with the value."""
+
     def validate(_instance: Any, _attribute: Any, value: Any) -> None:
         check(value)
 
     return validate
 
 
-def funding_rate(value: Decimal) -> Decimal:
+def funding_rate(value: Any) -> Decimal:
     """A fraction per 24 h; positive means that long pays short."""
-    if not value.is_finite() or abs(value) > MAX_FUNDING_RATE or value != round(value, 12):
+    if (
+        not isinstance(value, Decimal)
+        or not value.is_finite()
+        or abs(value) > MAX_FUNDING_RATE
+        or value != round(value, 12)
+    ):
         raise RuleViolation(f"funding rate must be within +-{MAX_FUNDING_RATE} a day (12 decimals), not {value!s:.40}")
     return value
 
@@ -77,21 +84,21 @@ class ContractTerms:
     network: Network
     product: str
     """Name of the payoff: one of `cfd_core.payouts.PRODUCTS`, or registered."""
-    price: Decimal = field(validator=_checked(values.price))
-    quantity: int = field(validator=_checked(values.quantity))
+    price: Decimal = field(validator=checked(values.price))
+    quantity: int = field(validator=checked(values.quantity))
     taker_position: Position
-    taker_leverage: int = field(validator=_checked(values.leverage))
-    maker_leverage: int = field(validator=_checked(values.leverage))
+    taker_leverage: int = field(validator=checked(values.leverage))
+    maker_leverage: int = field(validator=checked(values.leverage))
     event: EventId
     """The oracle event at which the CFD settles unless rolled over."""
     digits: int
-    opening_fee: Sats = field(validator=_checked(opening_fee))
-    funding_rate: Decimal = field(validator=_checked(funding_rate))
-    fee_rate: FeeRate = field(validator=_checked(values.fee_rate))
-    tolerance: Decimal = field(validator=_checked(payouts.check_tolerance))
+    opening_fee: Sats = field(validator=checked(opening_fee))
+    funding_rate: Decimal = field(validator=checked(funding_rate))
+    fee_rate: FeeRate = field(validator=checked(values.fee_rate))
+    tolerance: Decimal = field(validator=checked(payouts.check_tolerance))
     liquidations: tuple[EventId, ...] = ()
     """Hourly events between now and the settlement, in time order."""
-    liquidation_slack: Decimal = field(default=DEFAULT_LIQUIDATION_SLACK, validator=_checked(payouts.check_slack))
+    liquidation_slack: Decimal = field(default=DEFAULT_LIQUIDATION_SLACK, validator=checked(payouts.check_slack))
     """How much of a liquidation price may stay uncovered next to it."""
     cet_timelock: int = CET_TIMELOCK
     refund_timelock: int = REFUND_TIMELOCK

@@ -24,9 +24,12 @@ from typing import Final
 from attrs import field, frozen
 from embit import base58, bip39
 
-from cfd_core.crypto.secp import scalar_sum, valid_scalar
+from cfd_core.crypto import adaptor
+from cfd_core.crypto.cets import SignCetsJob
+from cfd_core.crypto.secp import Point, ecdsa_sign, public_key, scalar_sum, valid_scalar
+from cfd_core.crypto.signer import PublicKeys
 from cfd_core.errors import RuleViolation
-from cfd_core.values import CfdId, Network, Secret, cfd_id
+from cfd_core.values import CfdId, Network, Secret, cfd_id, kind, of_type
 
 _HARDENED: Final = 1 << 31
 _PURPOSE: Final = int.from_bytes(b"CFD", "big")
@@ -69,17 +72,46 @@ class CfdKeys:
     publish: Secret
     """Revealed on chain by whoever publishes the revision's commit."""
 
+    # --- a `Signer`: it is asked by our own process, so it does as it is told
+
+    @property
+    def public(self) -> PublicKeys:
+        secrets = (self.identity, self.publish, self.revocation)
+        return PublicKeys(*(public_key(secret).encode() for secret in secrets))
+
+    def sign(self, digest: bytes, purpose: object) -> bytes:  # noqa: ARG002
+        return ecdsa_sign(self.identity, digest)
+
+    def encrypt_sign(self, digest: bytes, point: bytes, aux: bytes, purpose: object) -> bytes:  # noqa: ARG002
+        return adaptor.encrypt_sign(self.identity, Point.parse(point), digest, aux)
+
+    def cets_job(
+        self,
+        digests: bytes,
+        points: tuple[Point, ...],
+        aux: bytes,
+        purpose: object,  # noqa: ARG002
+    ) -> SignCetsJob:
+        return SignCetsJob(self.identity, digests, points, aux)
+
+    def decrypt(self, signature: bytes, purpose: object) -> bytes:  # noqa: ARG002
+        return adaptor.decrypt(signature, self.publish)
+
+    def reveal_revocation(self) -> Secret:
+        return self.revocation
+
 
 @frozen
 class Keychain:
     """All keys of one node on one network."""
 
-    network: Network
+    network: Network = field(validator=kind(Network))
     _master: _Node = field(repr=False)
 
     @classmethod
     def from_seed(cls, seed: Secret, network: Network) -> "Keychain":
         """From a BIP 32 seed of 16 to 64 bytes; `RuleViolation` for another length."""
+        of_type(seed, (Secret,), "a seed is a Secret")
         if not 16 <= len(seed.reveal()) <= 64:
             raise RuleViolation(f"a seed has 16 to 64 bytes, not {len(seed.reveal())}")
         key, chain_code = _halves(b"Bitcoin seed", seed.reveal())

@@ -6,7 +6,7 @@ fails it keeps the old engine and nothing has happened.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import assert_never
+from typing import Final, assert_never, get_args
 
 from attrs import evolve, field, frozen
 
@@ -31,6 +31,8 @@ from cfd_core.protocols.contract_setup import states as setup_states
 from cfd_core.protocols.settlement import states as settlement_states
 from cfd_core.values import CfdId, OfferId, Timestamp
 
+_KNOWN: Final = frozenset(get_args(i.Input | c.Command))
+
 
 @frozen
 class Step:
@@ -44,6 +46,10 @@ class Step:
 @frozen(kw_only=True)
 class Engine(State):
     """One node's CFDs and runs. Make one with `Engine(settings=...)` or `Engine.load`."""
+
+    def __repr__(self) -> str:
+        of = self.settings.network.value
+        return f"<Engine on {of}: {len(self.cfds)} CFDs, {len(self.offers)} offers, {len(self.runs)} runs>"
 
     @classmethod
     def load(
@@ -87,6 +93,8 @@ class Engine(State):
         attestation that does not hold. What a counterparty does wrong is answered, not raised. Anything else that
         escapes is a bug of ours. The engine itself never changes.
         """
+        if type(happened) not in _KNOWN:
+            raise TypeError(f"an engine handles inputs and commands, not {type(happened).__name__}")
         turn = Turn(self, now)
         dispatch(turn, happened)
         overdue = self.index.overdue | self.index.due(now)

@@ -95,7 +95,7 @@ def _revocations(turn: Turn, cfd: Cfd, held: Held) -> Iterator[m.Revocation]:
     """Ours of the revision before the live one; a maker's only after the taker's."""
     if held.live.number > 0 and (cfd.role is Role.TAKER or held.old is None):
         number = held.live.number - 1
-        yield m.Revocation(cfd.id, number, turn.keys(cfd.id, number).revocation.reveal())
+        yield m.Revocation(cfd.id, number, turn.keys(cfd.id, number).reveal_revocation().reveal())
 
 
 def resumed(turn: Turn, run: Run, message: i.Message) -> None:

@@ -10,6 +10,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.lifecycle import legal
+from cfd_core.crypto.signer import SignerRefused
 from cfd_core.engine.machines import PROTOCOLS, RESUME, Protocol, events_of, packed_of
 from cfd_core.engine.tries import Tries
 from cfd_core.engine.turn import Run, Turn
@@ -118,7 +119,7 @@ def answer_run(turn: Turn, run: Run, answered: Any) -> None:
     """Let the machine have an answer of our own side."""
     try:
         step = parts(run).machine.on_answer(run.state, answered)
-    except (PeerViolation, DecodeError) as error:
+    except (PeerViolation, DecodeError, SignerRefused) as error:
         give_up(turn, run.id, str(error), tell=True)
     else:
         follow(turn, run, step)

@@ -5,8 +5,9 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from cfd_core.cfd.react import Deadlines
-from cfd_core.crypto.keys import Keychain
-from cfd_core.values import HOUR, FeeRate, Network, Sats
+from cfd_core.crypto.signer import Keyring
+from cfd_core.errors import RuleViolation
+from cfd_core.values import HOUR, FeeRate, Network, Sats, kind
 
 
 @frozen(kw_only=True)
@@ -51,6 +52,11 @@ class Policy:
 class Settings:
     """What an engine is told once."""
 
-    network: Network
-    keychain: Keychain
+    network: Network = field(validator=kind(Network))
+    keychain: Keyring
+    """Our keys, or a way to whoever keeps them: `cfd_core.crypto.signer` says what is asked of it."""
     policy: Policy = field(factory=Policy)
+
+    def __attrs_post_init__(self) -> None:
+        if self.network is not self.keychain.network:
+            raise RuleViolation(f"keys for {self.keychain.network.value} in an engine for {self.network.value}")

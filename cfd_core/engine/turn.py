@@ -15,7 +15,7 @@ from cfd_core.cfd.lifecycle import legal
 from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
 from cfd_core.cfd.react import Circumstances, react
-from cfd_core.crypto.keys import CfdKeys
+from cfd_core.crypto.signer import Signer
 from cfd_core.engine.index import Index
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.tries import Tries
@@ -232,5 +232,5 @@ class Turn:
             raise RuleViolation(f"no CFD {key}")
         return self.cfds[key]
 
-    def keys(self, key: CfdId, number: int) -> CfdKeys:
+    def keys(self, key: CfdId, number: int) -> Signer:
         return self.settings.keychain.cfd_keys(key, number)

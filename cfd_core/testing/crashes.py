@@ -17,6 +17,7 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.events import ExitKind
 from cfd_core.contract import jobs
 from cfd_core.contract.terms import CET_TIMELOCK, REFUND_TIMELOCK
+from cfd_core.crypto.signer import CetSigning
 from cfd_core.testing.conscience import require
 from cfd_core.testing.network import Faults
 from cfd_core.testing.node import Moment, SimNode
@@ -184,7 +185,7 @@ def live_out(world: World, price: int | None) -> None:
 
 
 @lru_cache(maxsize=5_000)
-def _sign_cets(job: jobs.SignCetsJob) -> bytes:
+def _sign_cets(job: CetSigning) -> bytes:
     return jobs.sign_cets(job)
 
 

@@ -12,6 +12,7 @@ from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.contract import jobs
 from cfd_core.crypto.keys import Keychain
+from cfd_core.crypto.signer import CetSigning, Keyring
 from cfd_core.engine import Policy, Settings
 from cfd_core.errors import DecodeError
 from cfd_core.oracle import Announcement, read_price_event
@@ -56,17 +57,26 @@ class World:
         """What was broadcast too early, too cheap, or too late."""
         self.tamper: Callable[[SimNode, bytes], bytes | None] = lambda _to, raw: raw
         """Sees each message before it is delivered; None loses it."""
-        self.sign_cets: Callable[[jobs.SignCetsJob], bytes] = jobs.sign_cets
+        self.sign_cets: Callable[[CetSigning], bytes] = jobs.sign_cets
         self.verify_cets: Callable[[jobs.VerifyCetsJob], int | None] = jobs.verify_cets
 
     def add(
-        self, name: str, role: Role, policy: Policy | None = None, *, coins: int = 2, seed: Secret | None = None
+        self,
+        name: str,
+        role: Role,
+        policy: Policy | None = None,
+        *,
+        coins: int = 2,
+        seed: Secret | None = None,
+        keyring: Keyring | None = None,
     ) -> SimNode:
         """A node with a wallet of so many coins; its peer id is `SHA256:` and the name.
 
-        `seed` is that of its keys; else the world's draws give one.
+        `seed` is that of its keys; else the world's draws give one. `keyring`: its keys are elsewhere.
         """
-        keychain = Keychain.from_seed(seed or Secret(self.draws.apart(name).entropy()), BitcoinNetwork.REGTEST)
+        keychain = keyring or Keychain.from_seed(
+            seed or Secret(self.draws.apart(name).entropy()), BitcoinNetwork.REGTEST
+        )
         settings = Settings(network=BitcoinNetwork.REGTEST, keychain=keychain, policy=policy or Policy())
         node = SimNode(PeerId(f"SHA256:{name}"), role, settings, SimWallet(name, self.chain, coins))
         node.give(i.TipChanged(self.chain.height))

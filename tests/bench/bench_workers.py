@@ -25,6 +25,7 @@ from distributed import Client, LocalCluster
 
 from cfd_core.contract import dlc, jobs
 from cfd_core.contract.draft import Draft
+from cfd_core.crypto.signer import CetSigning
 from cfd_core.values import Role
 from tests.bench.bench_schedule import reference_cets
 from tests.bench.bench_setup import FASTER_THAN_NATIVE, NATIVE_US
@@ -58,13 +59,13 @@ class Kind:
     pauses: list[float] = field(factory=list)
     """The longest of each round."""
 
-    def round(self, signing: jobs.SignCetsJob, verifying: jobs.VerifyCetsJob) -> None:
+    def round(self, signing: CetSigning, verifying: jobs.VerifyCetsJob) -> None:
         took, pause = asyncio.run(_round(self.runner, signing, verifying))
         self.seconds.append(took)
         self.pauses.append(pause)
 
 
-async def _round(runner: JobRunner, signing: jobs.SignCetsJob, verifying: jobs.VerifyCetsJob) -> tuple[float, float]:
+async def _round(runner: JobRunner, signing: CetSigning, verifying: jobs.VerifyCetsJob) -> tuple[float, float]:
     """Seconds, and the longest pause of the event loop in them."""
     late = 0.0
 

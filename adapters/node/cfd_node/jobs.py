@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from cfd_core.contract.jobs import SignCetsJob, VerifyCetsJob, sign_cets, verify_cets
+from cfd_core.contract.jobs import VerifyCetsJob, sign_cets, verify_cets
+from cfd_core.crypto.signer import CetSigning
 from cfd_node.counts import Done
 
 Job = TypeVar("Job")
@@ -32,10 +33,10 @@ class JobRunner:
         self._own = None if executor else ThreadPoolExecutor(self._workers, thread_name_prefix="crypto")
         self._executor = executor or self._own
 
-    async def sign(self, job: SignCetsJob, done: Done = _nobody) -> bytes:
+    async def sign(self, job: CetSigning, done: Done = _nobody) -> bytes:
         """Packed signatures, in order. `done` hears of each piece that is."""
 
-        async def piece(part: SignCetsJob) -> bytes:
+        async def piece(part: CetSigning) -> bytes:
             signed = await self._submit(sign_cets, part)
             done(len(part))
             return signed

@@ -20,7 +20,7 @@ from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.funding import Funder, LockInput, change_of, needed
 from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.witness import check_witness
-from cfd_core.crypto.secp import Point, public_key
+from cfd_core.crypto.secp import Point
 from cfd_core.errors import PeerViolation
 from cfd_core.inputs import Message
 from cfd_core.protocols.contract_setup import messages as m
@@ -154,14 +154,15 @@ def _on_coins_refused(state: s.ReservingCoins, answer: inputs.CoinsRefused) -> S
 
 def _on_coins(state: s.ReservingCoins, answer: inputs.CoinsReserved) -> Step:
     setup = state.setup
+    public = setup.keys.public
     own = Party(
         Funder(
-            identity=public_key(setup.keys.identity).encode(),
+            identity=public.identity,
             inputs=tuple(_lock_input(coin.outpoint, coin.previous) for coin in answer.coins),
             change_script=answer.change_script,
             payout_script=answer.payout_script,
         ),
-        RevisionPoints(public_key(setup.keys.publish).encode(), public_key(setup.keys.revocation).encode()),
+        RevisionPoints(public.publish, public.revocation),
     )
     params = m.Params(
         setup.cfd_id,

@@ -8,7 +8,7 @@ from cfd_core import inputs
 from cfd_core.contract.dlc import Dlc
 from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.terms import ContractTerms
-from cfd_core.crypto.keys import CfdKeys
+from cfd_core.crypto.signer import Signer
 from cfd_core.oracle import Announcement
 from cfd_core.protocols.contract_setup import messages as m
 from cfd_core.values import CfdId, Role, RunId
@@ -24,7 +24,7 @@ class Setup:
     terms: ContractTerms
     announcements: tuple[Announcement, ...] = field(repr=False)
     """Of the settlement and the liquidations, in the order of the terms."""
-    keys: CfdKeys
+    keys: Signer
     aux: bytes = field(repr=False)
     """32 bytes of randomness for signature nonces."""
 

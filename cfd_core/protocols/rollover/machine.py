@@ -19,7 +19,7 @@ from cfd_core.contract.draft import Draft, Party
 from cfd_core.contract.punish import check_revocation
 from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.terms import RevisionTerms
-from cfd_core.crypto.secp import Point, public_key
+from cfd_core.crypto.secp import Point
 from cfd_core.errors import PeerViolation
 from cfd_core.inputs import Message
 from cfd_core.protocols.rollover import messages as m
@@ -151,8 +151,8 @@ def _revision(rollover: s.Rollover, terms: m.Terms) -> RevisionTerms:
 
 
 def _on_events(state: s.AwaitingEvents, answer: s.EventsKnown) -> Step:
-    keys = state.rollover.keys
-    own = RevisionPoints(public_key(keys.publish).encode(), public_key(keys.revocation).encode())
+    public = state.rollover.keys.public
+    own = RevisionPoints(public.publish, public.revocation)
     points = m.Points(state.rollover.cfd_id, own.publish, own.revocation)
     waiting = s.AwaitingPoints(state.rollover, state.revision, answer.announcements, own)
     return Step(waiting, (f.SendMessage(state.rollover.run, points),))
@@ -254,7 +254,7 @@ def _check_commit(rollover: s.Rollover, dlc: Settleable, message: m.CommitSignat
 
 def revocation(rollover: s.Rollover) -> m.Revocation:
     """Our word that the old revision is over."""
-    secret = rollover.old_keys.revocation.reveal()
+    secret = rollover.old_keys.reveal_revocation().reveal()
     return m.Revocation(rollover.cfd_id, rollover.live.revision.number, secret)
 
 

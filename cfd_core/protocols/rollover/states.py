@@ -10,7 +10,7 @@ from cfd_core.contract.dlc import Settleable
 from cfd_core.contract.draft import Draft
 from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.terms import RevisionTerms
-from cfd_core.crypto.keys import CfdKeys
+from cfd_core.crypto.signer import Signer
 from cfd_core.oracle import Announcement
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.values import CfdId, EventId, Role, RunId
@@ -36,9 +36,9 @@ class Rollover:
     role: Role
     live: Draft = field(repr=False)
     """The revision that is rolled over."""
-    old_keys: CfdKeys
+    old_keys: Signer
     """Ours of the live revision: its revocation secret leaves at the end."""
-    keys: CfdKeys
+    keys: Signer
     """Ours of the new revision."""
     aux: bytes = field(repr=False)
     pinned: Pinned | None = None

@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from cfd_core.contract.close import Close
 from cfd_core.contract.draft import Draft
-from cfd_core.crypto.keys import CfdKeys
+from cfd_core.crypto.signer import Signer
 from cfd_core.protocols.settlement import messages as m
 from cfd_core.values import CfdId, Role, RunId
 
@@ -20,7 +20,7 @@ class Settlement:
     role: Role
     draft: Draft = field(repr=False)
     close: Close = field(repr=False)
-    keys: CfdKeys
+    keys: Signer
 
 
 @frozen

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from cfd_core.bitcoin.transaction import Transaction
 from cfd_core.contract.punish import check_revocation, sign_punish
@@ -16,7 +17,7 @@ roles = pytest.mark.parametrize("wronged", list(Role))
 
 def punishment(contract: Any, wronged: Role, rate: int) -> Transaction:
     theirs = contract.side(wronged.other).keys
-    own = contract.side(wronged).keys.identity
+    own = contract.side(wronged).keys
     return sign_punish(contract.draft, wronged, own, theirs.publish, theirs.revocation, FeeRate(rate))
 
 
@@ -61,7 +62,8 @@ def test_without_one_of_the_secrets_it_is_worth_nothing(
         "revocation": theirs.revocation,
         missing: Secret(bytes(31) + b"\x07"),
     }
-    tx = sign_punish(contract.draft, wronged, rate=FeeRate(2), **secrets)
+    keys = evolve(contract.side(wronged).keys, identity=secrets.pop("identity"))
+    tx = sign_punish(contract.draft, wronged, keys, rate=FeeRate(2), **secrets)
     assert not accepts(tx, contract.spent(tx))
 
 

@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from cfd_core import effects as f
 from cfd_core.contract.close import build_close, sign_close
+from cfd_core.crypto.keys import CfdKeys
 from cfd_core.errors import PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine as setup
 from cfd_core.protocols.settlement import machine as typed_machine
@@ -155,6 +156,7 @@ def test_losing_the_stream(sides: Sides, phase: type) -> None:
 
 def test_nothing_shows_a_secret_or_the_close_of_another_price(sides: Sides) -> None:
     settlement = sides.settlements[Role.MAKER]
+    assert isinstance(settlement.keys, CfdKeys)
     assert settlement.keys.identity.reveal().hex() not in repr(settlement)
     other = evolve(settlement, close=build_close(settlement.draft, Decimal(50_124)))
     assert other.close.digest != settlement.close.digest
