@@ -35,7 +35,7 @@ STEP: Final = 180.0
 """Seconds for one try."""
 PAUSE: Final = 2.0
 """Seconds between two."""
-STEPPING_BACK: Final = 10
+STEPPING_BACK: Final = 2
 """How much nicer than the maker: real takers do not take its processor."""
 
 

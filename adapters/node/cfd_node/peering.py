@@ -21,6 +21,14 @@ LINK_LIMITS: Final = Limits(silence=8, dial=15)
 """A frozen peer shows within ten seconds."""
 
 
+def link_limits(most: int) -> Limits:
+    """For a listener of `most` links. A quarter as many may be logging in beside them: when a maker was away, all its
+    takers come back at once, and a login that is replaced before it is done has cost both sides for nothing.
+    """
+    room = room_for(most + most // 4)
+    return evolve(LINK_LIMITS, connections=max(1, 4 * room // 5), logins=max(LINK_LIMITS.logins, room // 5))
+
+
 class Peering:
     """Who is connected, over all lives of the protocol runner."""
 
@@ -49,10 +57,9 @@ class Peering:
     def transport(self, running: Running) -> SshTransport:
         """What dials and listens for one life of the runner."""
         config = self._config
-        room = room_for(config.max_connections) if config.listen else LINK_LIMITS.connections
         transport = SshTransport(
             config.keychain.transport_key(),
-            limits=evolve(LINK_LIMITS, connections=room),
+            limits=link_limits(config.max_connections) if config.listen else LINK_LIMITS,
             blocked=config.blocked,
             open_socket=config.peer_socket,
         )

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from cfd_node.peering import link_limits
+
 PROGRAM = """
 import resource, sys
 from cfd_node.descriptors import room_for
@@ -31,6 +33,14 @@ def test_what_suffices_is_left_alone() -> None:
 def test_where_the_system_gives_fewer_files_fewer_links_are_taken() -> None:
     """And what the node needs for itself stays: store, wallet and pages work on, whoever knocks."""
     assert room(256, 512, 500) == (312, 512)
+
+
+def test_a_quarter_as_many_as_are_linked_may_be_logging_in() -> None:
+    """So that all takers of a maker that was away can come back."""
+    limits = link_limits(200)
+
+    assert (limits.connections, limits.logins) == (200, 50)
+    assert link_limits(20).logins == 32
 
 
 def test_one_link_is_always_taken() -> None:
