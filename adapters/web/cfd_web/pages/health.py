@@ -83,7 +83,7 @@ def _card(here: Place, service: m.ServiceHealth, said: list[str]) -> None:
                 ui.button(VERBS[action], on_click=lambda action=action: _act(here, service.name, action)).props(
                     "outline"
                 )
-            ui.button("Show log", on_click=lambda: _show_log(here, service)).props("flat")
+            ui.button("Show log", on_click=lambda: _show_log(here, service)).props("outline")
 
 
 async def _show_log(here: Place, service: m.ServiceHealth) -> None:
