@@ -106,6 +106,8 @@ class Cfd:
     announcements: tuple[Announcement, ...] = field(repr=False)
     """Of the live revision."""
     opened_at: Timestamp
+    key_id: CfdId = field(repr=False)
+    """What our keys are derived from."""
     phase: Phase
     held: Held | None = None
     """None until our lock signature exists."""

@@ -57,6 +57,9 @@ class OrderPlaced:
     announcements: tuple[Announcement, ...] = field(repr=False)
     """Of the settlement and the liquidations. Stored by reference to `AnnouncementKept`."""
     at: Timestamp
+    key_id: CfdId
+    """What our keys are derived from. A taker's CFD id is its own randomness; a maker is told the id and adds its own,
+    or one that was restored to before this CFD could be made to use its keys again."""
 
 
 @frozen

@@ -25,6 +25,7 @@ def begin(event: e.OrderPlaced) -> Cfd:
         terms=event.terms,
         announcements=event.announcements,
         opened_at=event.at,
+        key_id=event.key_id,
         phase=p.SettingUp(),
         version=1,
     )

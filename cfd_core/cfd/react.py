@@ -19,7 +19,7 @@ from cfd_core.contract.dlc import publish_secret
 from cfd_core.contract.punish import sign_punish
 from cfd_core.crypto.signer import Keyring, Signer
 from cfd_core.errors import PeerViolation
-from cfd_core.values import HOUR, CfdId, FeeRate, Sats, Timestamp
+from cfd_core.values import HOUR, FeeRate, Sats, Timestamp
 
 EXIT_FINALITY: Final = 3
 """Confirmations after which a CET, refund, close, punishment or cancellation is final."""
@@ -51,8 +51,8 @@ class Circumstances:
     max_fee_rate: FeeRate
     keychain: Keyring = field(repr=False)
 
-    def keys(self, cfd: CfdId, number: int) -> Signer:
-        return self.keychain.cfd_keys(cfd, number)
+    def keys(self, cfd: Cfd, number: int) -> Signer:
+        return self.keychain.cfd_keys(cfd.key_id, number)
 
 
 def react(cfd: Cfd, around: Circumstances) -> tuple[e.CfdEvent, ...]:
@@ -90,7 +90,7 @@ def _force_close(cfd: Cfd, held: Held, around: Circumstances) -> Iterator[e.CfdE
         and not cfd.hearsay
         and not (held.close is not None and held.close.complete)
     ):
-        commit = held.live.sign_commit(around.keys(cfd.id, held.live.number)).serialize()
+        commit = held.live.sign_commit(around.keys(cfd, held.live.number)).serialize()
         yield e.ForceCloseStarted(commit, reason, around.tip)
 
 
@@ -129,7 +129,7 @@ def _sign_exit(cfd: Cfd, held: Held, around: Circumstances) -> Iterator[e.CfdEve
     elif _refund_due(cfd, around):
         dlc = held.settleable(commit.number)
         if dlc is not None:
-            refund = dlc.sign_refund(around.keys(cfd.id, commit.number)).serialize()
+            refund = dlc.sign_refund(around.keys(cfd, commit.number)).serialize()
             yield e.ExitSigned(kind=e.ExitKind.REFUND, number=commit.number, transaction=refund)
 
 
@@ -152,7 +152,7 @@ def _punish(cfd: Cfd, held: Held, commit: p.Commit, around: Circumstances) -> It
         publish = publish_secret(draft, cfd.role, revoked.own_commit, Transaction.parse(commit.transaction))
     except PeerViolation:
         return  # not published with our signature: a false report, or our own doing
-    keys = around.keys(cfd.id, commit.number)
+    keys = around.keys(cfd, commit.number)
     punish = sign_punish(draft, cfd.role, keys, publish, revoked.secret, rate).serialize()
     known = cfd.exit_for(commit.number, e.ExitKind.PUNISH)
     if known is None or _fee_grew(known.transaction, punish):

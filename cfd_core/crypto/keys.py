@@ -11,8 +11,9 @@ Layout (h: hardened; our own branch is hardened throughout, so a leaked key lead
     m / 4408900h / network / 1h                                   transport key (Ed25519)
 
 4408900 is `CFD` in ASCII and no purpose of BIP 43's. The 128 bits of a CFD id are five indices of up to 31 bits, most
-significant first. Networks have different branches: mainnet 0h, testnet4 1h, signet 2h, regtest 3h. All of this is for
-ever: a change of any number loses keys.
+significant first; the id here is the CFD's `key_id`, which for a maker is not the id that the taker chose. Networks
+have different branches: mainnet 0h, testnet4 1h, signet 2h, regtest 3h. All of this is for ever: a change of any number
+loses keys.
 
 Hardened derivation needs one HMAC and one scalar addition a step, so it is done here on `secp`. embit's BIP 32 would
 also compute each step's public key, with curve functions that may fall back to variable-time Python; the tests compare.

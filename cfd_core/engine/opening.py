@@ -1,6 +1,7 @@
 """Opening a CFD: the taker takes an offer, the maker gets an order."""
 
 from fractions import Fraction
+from typing import Final
 
 from attrs import evolve
 
@@ -11,12 +12,16 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.offer import Offer
 from cfd_core.contract.terms import ContractTerms
+from cfd_core.crypto.secp import tagged_hash
 from cfd_core.engine import offers, runs
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import CfdError, PeerViolation, RuleViolation
 from cfd_core.protocols.contract_setup import machine, messages
 from cfd_core.protocols.contract_setup import states as s
 from cfd_core.values import HOUR, CfdId, PeerId, Role, RunId, cfd_id
+
+KEY_TAG: Final = "cfd/key-id"
+"""For ever, as all from which keys are derived; but what comes of it is stored with the order."""
 
 
 def take(turn: Turn, command: c.TakeOffer) -> None:
@@ -31,7 +36,7 @@ def take(turn: Turn, command: c.TakeOffer) -> None:
     key = cfd_id(command.entropy[:16].hex())
     if key in turn.cfds:
         raise RuleViolation("this entropy was used before")
-    cfd = _place(turn, key, Role.TAKER, command.maker, offer, terms)
+    cfd = _place(turn, key, Role.TAKER, command.maker, offer, terms, key_id=key)
     order = messages.Order(key, offer.id, command.position, command.quantity, command.leverage)
     run_id, protocol = RunId(f"setup:{key}"), messages.PROTOCOL
     run = runs.open_run(turn, run_id, command.maker, protocol, command.entropy, cfd_id=key, ours=True)
@@ -54,7 +59,8 @@ def ordered(turn: Turn, run: Run, order: messages.Order) -> None:
             raise PeerViolation("too many of your orders came to nothing within an hour")
         terms = offer.terms(order.position, order.quantity, order.leverage)
         check_payable(terms)
-        cfd = _place(turn, order.cfd_id, Role.MAKER, run.peer, offer, terms)
+        key_id = cfd_id(tagged_hash(KEY_TAG, bytes.fromhex(order.cfd_id) + run.entropy)[:16].hex())
+        cfd = _place(turn, order.cfd_id, Role.MAKER, run.peer, offer, terms, key_id=key_id)
     except CfdError as error:
         runs.refuse(turn, run, order.cfd_id, str(error))
         return
@@ -71,10 +77,18 @@ def _failed_lately(turn: Turn, peer: PeerId) -> int:
     return sum(isinstance(cfd.phase, p.Rejected | p.SetupFailed) for cfd in recent)
 
 
-def _place(turn: Turn, key: CfdId, role: Role, peer: PeerId, offer: Offer, terms: ContractTerms) -> Cfd:
-    announcements = offers.check_offer(turn, offer)
+def _place(
+    turn: Turn, key: CfdId, role: Role, peer: PeerId, offer: Offer, terms: ContractTerms, *, key_id: CfdId
+) -> Cfd:
     placed = e.OrderPlaced(
-        cfd_id=key, role=role, peer=peer, offer=offer.id, terms=terms, announcements=announcements, at=turn.now
+        cfd_id=key,
+        role=role,
+        peer=peer,
+        offer=offer.id,
+        terms=terms,
+        announcements=offers.check_offer(turn, offer),
+        at=turn.now,
+        key_id=key_id,
     )
     return turn.begin(placed)
 

@@ -233,4 +233,4 @@ class Turn:
         return self.cfds[key]
 
     def keys(self, key: CfdId, number: int) -> Signer:
-        return self.settings.keychain.cfd_keys(key, number)
+        return self.settings.keychain.cfd_keys(self.cfds[key].key_id, number)

@@ -26,7 +26,7 @@ NAMES: Final[dict[type, tuple[str, int]]] = {
     e.OfferPublished: ("offer-published", 1),
     e.OfferWithdrawn: ("offer-withdrawn", 1),
     e.AnnouncementKept: ("announcement-kept", 1),
-    e.OrderPlaced: ("order-placed", 1),
+    e.OrderPlaced: ("order-placed", 2),
     e.OrderRejected: ("order-rejected", 1),
     e.ContractSetupFailed: ("contract-setup-failed", 1),
     e.LockSigned: ("lock-signed", 1),

@@ -12,6 +12,13 @@ Upcast = Callable[[Fields], Fields]
 """Makes the fields of a stored version those of the next. It may change what it is given, and knows nothing else."""
 
 
+def _order_placed(fields: Fields) -> Fields:
+    """Keys came from the CFD's id."""
+    if "key_id" in fields:
+        raise DecodeError("version 1 had no key_id")
+    return {**fields, "key_id": fields.get("cfd_id")}
+
+
 def _rollover_prepared(fields: Fields) -> Fields:
     """When it was is not known: long ago, so nothing more is waited for."""
     return _with(fields, "at", 0)
@@ -43,6 +50,7 @@ def _with(fields: Fields, name: str, value: int) -> Fields:
 
 
 UPCASTS: Final[dict[tuple[str, int], Upcast]] = {
+    ("order-placed", 1): _order_placed,
     ("rollover-prepared", 1): _rollover_prepared,
     ("revision-revoked", 1): _revision_revoked,
     ("close-seen", 1): _close_seen,

@@ -177,7 +177,9 @@ class World:
                 if theirs is None:
                     node.give(i.StreamClosed(run, "the peer is not there"))
                 else:
-                    self.node(peer).give(i.StreamOpened(theirs, node.peer, protocol, Draws(run.encode()).entropy()))
+                    other = self.node(peer)
+                    fresh = Draws(f"{run} at {other.now}".encode()).entropy()
+                    other.give(i.StreamOpened(theirs, node.peer, protocol, fresh))
             case f.SendMessage(run, message):
                 self.network.send(node.peer, run, wire.encode_message(message), self.now)
             case f.CloseStream(run):

@@ -60,7 +60,7 @@ class Hand:
             self.seen[cfd.id] = cfd
             for dlc in (held.live, held.old):
                 if dlc is not None and dlc.number not in self.commits:
-                    self.commits[dlc.number] = dlc.sign_commit(node.settings.keychain.cfd_keys(cfd.id, dlc.number))
+                    self.commits[dlc.number] = dlc.sign_commit(node.settings.keychain.cfd_keys(cfd.key_id, dlc.number))
             for settleable in held.unrevoked:
                 self.dlcs[settleable.number] = settleable
                 if (cfd.id, settleable.number) in node.revisions:
@@ -73,7 +73,7 @@ class Hand:
     def exits(self, node: SimNode, said: dict[EventId, tuple[int, ...]]) -> Iterator[Transaction]:
         """Every CET that the oracle's words allow, then the refunds, of every revision."""
         for number, dlc in self.dlcs.items():
-            keys = node.settings.keychain.cfd_keys(node.cfd.id, number)
+            keys = node.settings.keychain.cfd_keys(node.cfd.key_id, number)
             for announcement in dlc.draft.announcements:
                 for price in said.get(announcement.event_id, ()):
                     word = read_attestation(announcement, attestation(announcement.event_id, price))

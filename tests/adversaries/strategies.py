@@ -135,7 +135,7 @@ class LieInResume(Strategy):
 
 
 def _revocation(arena: Any, number: int) -> bytes:
-    keys = arena.liar.settings.keychain.cfd_keys(arena.liar.cfd.id, number)
+    keys = arena.liar.settings.keychain.cfd_keys(arena.liar.cfd.key_id, number)
     secret: bytes = keys.revocation.reveal()
     return secret
 

@@ -71,7 +71,7 @@ def strategies_of(base: Any) -> tuple[Any, ...]:
                 return (evolve(told, number=live + 1, secret=b"\x05" * 32),)
             of = live + self.of
             known = 0 <= of < max(arena.hand.commits) and of != live  # what the honest side once gave away
-            keys = arena.honest.settings.keychain.cfd_keys(told.cfd_id, max(of, 0))
+            keys = arena.honest.settings.keychain.cfd_keys(arena.honest.cfd.key_id, max(of, 0))
             revealed = keys.revocation.reveal() if known else b"\x06" * 32
             return (evolve(told, number=live, secret=revealed),)
 

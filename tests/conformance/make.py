@@ -95,9 +95,9 @@ def cases() -> dict[str, list[Json]]:
         for price in ("50000", "48935.71", "1", "99999")
     ]
     old = pair.maker.held.live
-    maker_keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.id, 0)
+    maker_keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, 0)
     assert isinstance(maker_keys, CfdKeys)
-    taker_keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0)
+    taker_keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.key_id, 0)
     mine, theirs = pair.taker.held.live.sign_commit(taker_keys), old.sign_commit(maker_keys)
     own_commit, before = pair.taker.held.live.own_commit, facts(pair.taker)
     sats = old.draft.commit.outputs[COMMIT_VOUT].sats - 1_000

@@ -89,7 +89,7 @@ def rolled() -> Pair:
 def secrets_of(pair: Pair) -> Iterator[bytes]:
     for node in pair.nodes:
         for number in (0, 1):
-            keys = node.settings.keychain.cfd_keys(node.cfd.id, number)
+            keys = node.settings.keychain.cfd_keys(node.cfd.key_id, number)
             assert isinstance(keys, CfdKeys)
             yield from (keys.identity.reveal(), keys.revocation.reveal(), keys.publish.reveal())
 

@@ -90,6 +90,7 @@ def main() -> None:
     write("contradicted", records(lives.contradicted().taker.log))
     write("unrevoked", records(lives.unrevoked().taker.log))
     write("overtaken", records(lives.overtaken().taker.log))
+    write("ordered", records(lives.open().maker.log))
     restored = lives.restored()
     write("restored", records(restored.taker.log))
     write("wire", lines(restored))

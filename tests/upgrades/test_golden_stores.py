@@ -105,7 +105,7 @@ def test_a_revoked_commit_of_then_is_punished_now(open_museum: Open) -> None:
     museum.switch_on()
     cheat = Engine.load(pair.maker.settings, [(x.stream, x.event) for x in before_rollovers(pair.maker)])
     cfd = museum.cfd(pair.maker, "rolled")
-    keys = pair.maker.settings.keychain.cfd_keys(cfd.id, 0)
+    keys = pair.maker.settings.keychain.cfd_keys(cfd.key_id, 0)
     held = cheat.cfds[cfd.id].held
     assert held is not None
     revoked = held.live.sign_commit(keys)

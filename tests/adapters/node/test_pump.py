@@ -287,7 +287,7 @@ async def test_no_secret_is_ever_logged(world: Any, logged: Any, caplog: pytest.
     assert "effect failed" in text
     assert "secrets at hand" in text
     for node in (maker, taker):
-        secrets = [world.seed(node.config.name).reveal(), *keys_of(node.config.keychain, key)]
+        secrets = [world.seed(node.config.name).reveal(), *keys_of(node.config.keychain, node.engine.cfds[key].key_id)]
         for secret in secrets:
             assert secret.hex() not in text
             assert repr(secret)[2:-1] not in text

@@ -36,7 +36,7 @@ def punished(duo: Duo) -> None:
     """The maker publishes the commit that it has revoked."""
     duo.open()
     maker = duo.maker
-    old = maker.held.live.sign_commit(maker.settings.keychain.cfd_keys(maker.cfd.id, 0))
+    old = maker.held.live.sign_commit(maker.settings.keychain.cfd_keys(maker.cfd.key_id, 0))
     duo.roll_over()
     duo.taker.conscience.may_punish = maker.conscience.cheated = True
     duo.broadcast(old)

@@ -43,10 +43,10 @@ def enforceable(node: SimNode, cfd: Cfd, accepts: Callable[..., bool], word: byt
     """From the stored bytes alone, this side can publish, settle and refund under Core's rules."""
     assert cfd.held is not None
     live, draft = cfd.held.live, cfd.held.live.draft
-    keys = node.settings.keychain.cfd_keys(cfd.id, live.number)
+    keys = node.settings.keychain.cfd_keys(cfd.key_id, live.number)
     assert accepts(live.sign_commit(keys), draft.lock.outputs[:1])
     for dlc in cfd.held.unrevoked:
-        settlement, of_number = dlc.draft.announcements[0], node.settings.keychain.cfd_keys(cfd.id, dlc.number)
+        settlement, of_number = dlc.draft.announcements[0], node.settings.keychain.cfd_keys(cfd.key_id, dlc.number)
         own = settlement.oracle_key == SECRETS.public.attestation
         raw = attestation(settlement.event_id, 48_935) if own else word
         packed = node.revisions[cfd.id, dlc.number]

@@ -47,12 +47,12 @@ def node_of(pair: Any, role: Role) -> Any:
 
 def commit_of(node: Any) -> bytes:
     """This side's signed commit, whatever phase it is in."""
-    keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+    keys = node.settings.keychain.cfd_keys(node.cfd.key_id, 0)
     return bytes(node.cfd.held.live.sign_commit(keys).serialize())
 
 
 def refund_of(node: Any) -> bytes:
-    keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+    keys = node.settings.keychain.cfd_keys(node.cfd.key_id, 0)
     return bytes(node.cfd.held.live.sign_refund(keys).serialize())
 
 
@@ -133,7 +133,7 @@ def test_the_counterparty_publishes_the_commit(opened: Any, role: Role) -> None:
     assert phase_of(node) == p.CommitConfirmed(p.Commit(0, theirs, 110), 115)
     live = node.held.live
     secret = publish_secret(live.draft, role, live.own_commit, Transaction.parse(node.phase.commit.transaction))
-    assert secret == other.settings.keychain.cfd_keys(other.cfd.id, 0).publish
+    assert secret == other.settings.keychain.cfd_keys(other.cfd.key_id, 0).publish
 
 
 @roles

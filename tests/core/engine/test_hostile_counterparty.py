@@ -42,8 +42,8 @@ def of_victim(victim: Any) -> m.FundingInput:
     return m.FundingInput(tx.outpoint(0), tx.serialize())
 
 
-def victim_key(params: m.Params, victim: Any, name: str) -> bytes:
-    return public_key(getattr(victim.settings.keychain.cfd_keys(params.cfd_id, 0), name)).encode()
+def victim_key(victim: Any, name: str) -> bytes:
+    return public_key(getattr(victim.settings.keychain.cfd_keys(victim.cfd.key_id, 0), name)).encode()
 
 
 def script_of(params: m.Params) -> bytes:
@@ -70,11 +70,11 @@ PARAMS: dict[str, tuple[Callable[[m.Params, Any], m.Params], str]] = {
     ),
     "our input": (lambda x, v: evolve(x, inputs=(of_victim(v),)), "an input of ours"),
     "our input besides its own": (lambda x, v: evolve(x, inputs=(*x.inputs, of_victim(v))), "an input of ours"),
-    "our identity": (lambda x, v: evolve(x, identity=victim_key(x, v, "identity")), "key is used twice"),
-    "our publish point": (lambda x, v: evolve(x, publish=victim_key(x, v, "publish")), "key is used twice"),
-    "our revocation point": (lambda x, v: evolve(x, revocation=victim_key(x, v, "revocation")), "key is used twice"),
+    "our identity": (lambda x, v: evolve(x, identity=victim_key(v, "identity")), "key is used twice"),
+    "our publish point": (lambda x, v: evolve(x, publish=victim_key(v, "publish")), "key is used twice"),
+    "our revocation point": (lambda x, v: evolve(x, revocation=victim_key(v, "revocation")), "key is used twice"),
     "our identity as its revocation point": (
-        lambda x, v: evolve(x, revocation=victim_key(x, v, "identity")),
+        lambda x, v: evolve(x, revocation=victim_key(v, "identity")),
         "key is used twice",
     ),
     "one key for two things": (lambda x, _: evolve(x, publish=x.identity), "key is used twice"),

@@ -280,7 +280,7 @@ def test_a_revoked_commit_is_punished_from_the_mempool_on(make_pair: Any, cheat:
     pair = opened(make_pair)
     cheater = getattr(pair, cheat)
     honest = pair.maker if cheat == "taker" else pair.taker
-    keys = cheater.settings.keychain.cfd_keys(cheater.cfd.id, 0)
+    keys = cheater.settings.keychain.cfd_keys(cheater.cfd.key_id, 0)
     revoked = cheater.cfd.held.live.sign_commit(keys)
     for _ in range(rollovers):
         roll_over(pair, hours=1)
@@ -299,7 +299,7 @@ def test_a_revoked_commit_is_punished_from_the_mempool_on(make_pair: Any, cheat:
 
 def test_a_punishment_that_waits_pays_more_with_every_second_block(make_pair: Any) -> None:
     pair = opened(make_pair)
-    keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0)
+    keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.key_id, 0)
     revoked = pair.taker.cfd.held.live.sign_commit(keys)
     roll_over(pair)
     pair.cheats(pair.taker)
@@ -321,7 +321,7 @@ def test_a_punishment_that_waits_pays_more_with_every_second_block(make_pair: An
 def test_the_old_revision_can_be_settled_until_it_is_revoked(make_pair: Any) -> None:
     pair = opened(make_pair)
     pair.tamper = lambda to, raw: None if b'"type":"revocation"' in raw and to is pair.maker else raw
-    keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0)
+    keys = pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.key_id, 0)
     lawful = pair.taker.cfd.held.live.sign_commit(keys)
     old_event = pair.taker.cfd.settlement.event_id
     roll_over(pair)
@@ -474,7 +474,7 @@ def test_a_punishment_wins_the_race_against_the_revoked_cet(make_pair: Any) -> N
     """The cheater kept its old CET signatures and waits for the twelve blocks; ours is in the mempool before."""
     pair = opened(make_pair)
     cheater = pair.taker
-    keys = cheater.settings.keychain.cfd_keys(cheater.cfd.id, 0)
+    keys = cheater.settings.keychain.cfd_keys(cheater.cfd.key_id, 0)
     old, packed = cheater.cfd.held.live, cheater.revisions[cheater.cfd.id, 0]
     event = cheater.cfd.settlement
     roll_over(pair)

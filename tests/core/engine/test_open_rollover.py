@@ -47,7 +47,7 @@ def roll_over(pair: Any, liar: Role, what: str = "revocation", hours: int = 2) -
 
 
 def commit(node: Any, dlc: Any) -> Any:
-    return dlc.sign_commit(node.settings.keychain.cfd_keys(node.cfd.id, dlc.number))
+    return dlc.sign_commit(node.settings.keychain.cfd_keys(node.cfd.key_id, dlc.number))
 
 
 def alone(pair: Any, node: Any, seconds: int) -> None:

@@ -118,7 +118,7 @@ def test_two_oracles_with_one_name_for_an_event(make_pair: Any) -> None:
 def test_an_attestation_late_early_and_twice(open_pair: Any, role: Role) -> None:
     pair, node = open_pair, node_of(open_pair, role)
     word = i.AttestationReceived(pair.announcement.event_id, pair.attestation)
-    commit = node.cfd.held.live.sign_commit(node.settings.keychain.cfd_keys(node.cfd.id, 0))
+    commit = node.cfd.held.live.sign_commit(node.settings.keychain.cfd_keys(node.cfd.key_id, 0))
     pair.chain.submit(commit)
     pair.mine(90)
     assert pair.broadcasts.keys() <= {pair.draft.lock.txid, commit.txid}
@@ -245,7 +245,7 @@ def test_what_is_owed_in_each_phase(quick: Any) -> None:
 def test_a_restart_in_each_later_phase_goes_on_as_before(open_pair: Any, role: Role) -> None:
     pair, node = open_pair, node_of(open_pair, role)
     word = i.AttestationReceived(pair.announcement.event_id, pair.attestation)
-    keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+    keys = node.settings.keychain.cfd_keys(node.cfd.key_id, 0)
     dlc = node.cfd.held.live
     pair.chain_speaks = False
     commit = dlc.sign_commit(keys).serialize()
@@ -298,7 +298,7 @@ def test_the_maker_asks_again_for_the_events_of_its_offers_after_a_restart(quick
 
 def test_no_repr_of_an_engine_shows_a_secret(open_pair: Any) -> None:
     for node in (open_pair.maker, open_pair.taker):
-        keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+        keys = node.settings.keychain.cfd_keys(node.cfd.key_id, 0)
         shown = [node.engine, node.log, node.done, node.cfd, node.phase, node.settings, node.cfd.held.live]
         text = "".join(repr(x) for x in shown)
         for key in (keys.identity, keys.publish, keys.revocation):

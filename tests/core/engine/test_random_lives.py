@@ -70,7 +70,7 @@ class History:
     def _remember(self, node: Any) -> None:
         for cfd in node.engine.cfds.values():
             if cfd.held is not None and (node.role, cfd.held.live.number) not in self.commits:
-                keys = node.settings.keychain.cfd_keys(cfd.id, cfd.held.live.number)
+                keys = node.settings.keychain.cfd_keys(cfd.key_id, cfd.held.live.number)
                 self.commits[node.role, cfd.held.live.number] = cfd.held.live.sign_commit(keys)
 
     # --- steps -----------------------------------------------------------------------------------------------------

@@ -221,11 +221,34 @@ def test_on_a_peers_word_alone_nothing_goes_out_by_itself(missed: int) -> None:
     node.check_replay()
 
 
+def test_a_maker_that_forgot_a_cfd_makes_other_keys_when_its_taker_orders_it_again() -> None:
+    """Or a taker that knows revocation secrets of the forgotten one could punish commits of the new one."""
+    pair = Pair(liquidations=(), tolerance=Decimal("0.1"))
+    backups = [(node, node.backup()) for node in pair.nodes]
+    pair.opened()
+    key = pair.maker.cfd.id
+    before = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, 0)
+    pair.cut()
+    for node, backup in backups:
+        node.restore(backup)
+        node.give(i.TipChanged(pair.chain.height))
+    pair.later(60)
+    pair.reconnect()
+    pair.take()
+    pair.run()
+    assert pair.maker.cfd.id == pair.taker.cfd.id == key
+    assert pair.maker.cfd.held is not None
+    again = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, 0)
+    names = ("identity", "publish", "revocation")
+    assert len({getattr(keys, name).reveal() for keys in (before, again) for name in names}) == 6
+    pair.maker.check_replay()
+
+
 def test_words_of_a_peer_are_stored_once_and_never_make_us_bolder() -> None:
     pair = _open()
     node = pair.taker
     _restore(pair, node, node.backup(), linked=False)
-    keys = node.settings.keychain.cfd_keys(node.cfd.id, 0)
+    keys = node.settings.keychain.cfd_keys(node.cfd.key_id, 0)
     kept = []
     for number in (0, 0, 7, 7, 0, 9):
         found = decide.learn_standing(node.cfd, keys, number, b"")

@@ -352,7 +352,7 @@ def test_the_signature_that_is_out_is_the_one_that_is_kept(rolling: Any) -> None
     pair.taker.give(c.RollOver(pair.taker.cfd.id, hashlib.sha256(b"other entropy").digest()))
     pair.run()
     assert pair.taker.held.live.own_commit == first
-    maker_keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.id, 1)
+    maker_keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, 1)
     revoked = pair.maker.held.live.sign_commit(maker_keys)
     pair.later(HOUR)
     propose(pair)
@@ -373,7 +373,7 @@ def test_either_commit_settles_while_a_rollover_is_incomplete(rolling: Any, publ
     pair.cut()
     assert (pair.maker.held.live.number, pair.taker.held.live.number) == (1, 0)
     dlc = pair.maker.held.live if published else pair.maker.held.old
-    keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.id, published)
+    keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, published)
     pair.chain.submit(dlc.sign_commit(keys))
     pair.mine()
     assert pair.taker.phase.commit.number == published
@@ -597,7 +597,7 @@ def test_a_revocation_after_the_end_is_no_news(rolling: Any, victim: Role) -> No
     pair.run()
     pair.cut()
     number = node.held.old.number
-    key = node_of(pair, victim.other).settings.keychain.cfd_keys(node.cfd.id, number)
+    key = node_of(pair, victim.other).settings.keychain.cfd_keys(node.cfd.key_id, number)
     settles(pair, node)
     before = node.cfd
     resume(node, node_of(pair, victim.other).peer, m.Revocation(node.cfd.id, number, key.revocation.reveal()))
@@ -676,7 +676,7 @@ def test_a_commit_signature_after_a_commit_is_out_gives_nothing_up(rolling: Any,
         taker.now = Timestamp(taker.now + 36 * HOUR)
         taker.give(i.TipChanged(pair.chain.height))
     else:
-        keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.id, 0)
+        keys = pair.maker.settings.keychain.cfd_keys(pair.maker.cfd.key_id, 0)
         pair.chain.submit(pair.maker.held.old.sign_commit(keys))
         while pair.report_news():
             pass

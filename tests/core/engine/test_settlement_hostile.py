@@ -252,7 +252,7 @@ def test_a_close_is_not_signed_once_a_commit_is_out(deal: Any, victim: Role) -> 
     deal.alter(node, m.Accept, lambda _: None)
     propose(deal, victim)
     accept(deal, victim.other)
-    keys = other.settings.keychain.cfd_keys(other.cfd.id, 0)
+    keys = other.settings.keychain.cfd_keys(other.cfd.key_id, 0)
     deal.chain.submit(other.held.live.sign_commit(keys))
     deal.report_news()
     deal.report_news()

@@ -245,7 +245,7 @@ def test_settling_together(hourly_pair: Any) -> None:
 
 def test_punishing(hourly_pair: Any) -> None:
     pair = hourly_pair
-    commit = pair.taker.held.live.sign_commit(pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.id, 0))
+    commit = pair.taker.held.live.sign_commit(pair.taker.settings.keychain.cfd_keys(pair.taker.cfd.key_id, 0))
     pair.later(2 * HOUR)
     pair.taker.give(c.RollOver(pair.taker.cfd.id, bytes(32)))
     pair.run()

@@ -233,7 +233,7 @@ class Histories(RuleBasedStateMachine):
             for cfd in node.engine.cfds.values():
                 if cfd.held is not None and (node.role, cfd.held.live.number) not in self.audited:
                     self.audited.add((node.role, cfd.held.live.number))
-                    live, keys = cfd.held.live, node.settings.keychain.cfd_keys(cfd.id, cfd.held.live.number)
+                    live, keys = cfd.held.live, node.settings.keychain.cfd_keys(cfd.key_id, cfd.held.live.number)
                     valid = World.accepts(live.sign_commit(keys), live.draft.lock.outputs[:1])
                     require(valid, "its commit is valid")
                     require((cfd.id, live.number) in node.revisions, "its CETs are in the store")

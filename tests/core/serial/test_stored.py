@@ -37,7 +37,7 @@ def test_names_are_literal_and_unique() -> None:
         "OfferPublished": ("offer-published", 1),
         "OfferWithdrawn": ("offer-withdrawn", 1),
         "AnnouncementKept": ("announcement-kept", 1),
-        "OrderPlaced": ("order-placed", 1),
+        "OrderPlaced": ("order-placed", 2),
         "OrderRejected": ("order-rejected", 1),
         "ContractSetupFailed": ("contract-setup-failed", 1),
         "LockSigned": ("lock-signed", 1),
@@ -98,6 +98,8 @@ def test_what_upcasts_add(lives: Lives) -> None:
     by_name = {record.name: (record, records) for records in lives.values() for record in records if record.schema == 1}
     assert one(*by_name["rollover-prepared"]).at == 0
     assert one(*by_name["close-seen"]).tip == 0
+    placed = one(*by_name["order-placed"])
+    assert placed.key_id == placed.cfd_id
     assert one(*by_name["revision-revoked"]).tip == 0
     record, records = by_name["oracle-equivocated"]
     event = one(record, records)
@@ -324,6 +326,7 @@ def test_roles_in_the_samples(lives: Lives) -> None:
         "rejected": Role.TAKER,
         "restored": Role.TAKER,
         "taker": Role.TAKER,
+        "ordered": Role.MAKER,
         "revoked": Role.MAKER,
         "unrevoked": Role.TAKER,
     }
