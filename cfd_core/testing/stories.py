@@ -221,7 +221,7 @@ def revoked_commit(node: SimNode, number: int) -> Transaction | None:
                 continue
             cfd = fold(cfd, event)
             if cfd.held is not None and cfd.held.live.number == number:
-                return cfd.held.live.sign_commit(node.settings.keychain.cfd_keys(stream, number))
+                return cfd.held.live.sign_commit(node.settings.keychain.cfd_keys(cfd.key_id, number))
     return None
 
 
