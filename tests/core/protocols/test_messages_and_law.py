@@ -53,6 +53,15 @@ def test_fields_of_a_fixed_length(off: int) -> None:
             make()
 
 
+@pytest.mark.parametrize(("number", "secret"), [(0, 0), (0, 32), (2**31 - 1, 32)])
+def test_what_a_restored_node_asks_and_is_told(number: int, secret: int) -> None:
+    """The edges of what may be said of a revision, and what lies just beyond them."""
+    assert rollover.Holding(CFD, number, bytes(secret)).number == number
+    for bad in ((-1, secret), (2**31, secret), (number, secret + 1), (number, 31)):
+        with pytest.raises(DecodeError, match="out of range"):
+            rollover.Holding(CFD, bad[0], bytes(bad[1]))
+
+
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "1e12", "0.000000001"])
 def test_a_closing_price_that_is_none(price: str) -> None:
     with pytest.raises(DecodeError, match="price"):
