@@ -229,6 +229,7 @@ def opening(theirs: Theirs) -> Iterator[Happened]:
                 terms=TERMS,
                 announcements=theirs.draft.announcements,
                 at=NOW,
+                key_id=CFD,
             ),
         )
     )
