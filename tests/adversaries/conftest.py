@@ -1,28 +1,15 @@
 """The adversaries' kit, loaded by paths (test folders are no packages)."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from cfd_core.testing import World
+from tests.by_path import load
 
 HERE = Path(__file__).parent
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests by its path, once."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 ARENA, STORIES, STRATEGIES, VERDICT, RESTORED, TEMPTERS = (

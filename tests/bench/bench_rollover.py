@@ -19,15 +19,12 @@ from typing import Any, Final
 from attrs import evolve, fields, frozen, has
 from cfd_store import Batch, RevisionMissing, SqlStore, sqlite_url
 
-from cfd_core.bitcoin.transaction import TxOut
 from cfd_core.cfd import events as e
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.evolve import evolve as fold
 from cfd_core.contract import dlc, jobs
 from cfd_core.contract.draft import Draft, Party
-from cfd_core.contract.funding import Funder, LockInput
 from cfd_core.contract.punish import check_revocation
-from cfd_core.contract.scripts import RevisionPoints
 from cfd_core.contract.terms import ContractTerms, RevisionTerms
 from cfd_core.crypto.keys import CfdKeys, Keychain
 from cfd_core.crypto.secp import public_key
@@ -52,14 +49,12 @@ from cfd_core.values import (
     FeeRate,
     Network,
     OfferId,
-    OutPoint,
     PeerId,
     Position,
     Role,
     Sats,
     Secret,
     Timestamp,
-    Txid,
 )
 from tests.bench import c1
 from tests.bench.report import Figure, Report, run
@@ -131,15 +126,7 @@ def keys(role: Role, number: int) -> CfdKeys:
 
 
 def party(role: Role, number: int) -> Party:
-    own, seed = keys(role, number), hashlib.sha256(role.value.encode()).digest()
-    coin = LockInput(OutPoint(Txid(seed.hex()), 0), TxOut(Sats(30_000_000), b"\x00\x14" + seed[:20]))
-    funder = Funder(
-        identity=public_key(own.identity).encode(),
-        inputs=(coin,),
-        change_script=b"\x00\x14" + seed[1:21],
-        payout_script=b"\x00\x14" + seed[2:22],
-    )
-    return Party(funder, RevisionPoints(public_key(own.publish).encode(), public_key(own.revocation).encode()))
+    return c1.party_with(keys(role, number), role)
 
 
 def draft(number: int) -> Draft:

@@ -49,7 +49,12 @@ def keys(role: Role) -> CfdKeys:
 
 
 def party(role: Role) -> Party:
-    own, seed = keys(role), hashlib.sha256(role.value.encode()).digest()
+    return party_with(keys(role), role)
+
+
+def party_with(own: CfdKeys, role: Role) -> Party:
+    """One side with these keys: a coin of 30,000,000 sats, and scripts of its own."""
+    seed = hashlib.sha256(role.value.encode()).digest()
     coin = LockInput(OutPoint(Txid(seed.hex()), 0), TxOut(Sats(30_000_000), b"\x00\x14" + seed[:20]))
     funder = Funder(
         identity=public_key(own.identity).encode(),

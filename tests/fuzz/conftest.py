@@ -1,7 +1,5 @@
 """The fuzzers' kit for the tests: doors and mutations, loaded by their paths (test folders are no packages)."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,21 +8,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cfd_core import testing
+from tests.by_path import load
 
 if settings.get_current_profile_name() == "default":
     settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("steady")
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests by its path, once."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 HERE = Path(__file__).parent

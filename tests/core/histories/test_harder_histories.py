@@ -4,11 +4,8 @@ said again. They find bugs of the kind that they hunt: each is planted here, and
 The planted ones are derandomized, so it is always the same histories that find them: it takes 19, 81 and 136.
 """
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -28,22 +25,12 @@ from cfd_core.serial import wire
 from cfd_core.testing import SimNode
 from cfd_core.testing.stories import KEY, entropy, node_of, revoked_commit
 from cfd_core.values import HOUR, Role, RunId
+from tests.by_path import load
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(os.environ.get("CFD_PROPERTIES") != "long", reason="nox -s properties")
 TURNING = (m.LockSignatures, r.CommitSignature, r.Revocation, t.CloseSignature)
 """The messages after which a side is committed to something."""
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests by its path, once."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 MODEL: Any = load("histories_model", HERE / "test_histories.py")
