@@ -248,10 +248,16 @@ class AnnouncementReceived:
 
 @frozen
 class AttestationReceived:
-    """Raw attestation bytes for an event; the engine verifies them against its announcement."""
+    """Raw attestation bytes for an event; the engine verifies them against its announcement.
+
+    A shell with thousands of CFDs gives it in portions, `Engine.concerned_by` says for whom. An omitted CFD is asked
+    for again by `Engine.resume`.
+    """
 
     event: EventId
     raw: bytes = field(repr=False)
+    among: frozenset[CfdId] | None = None
+    """Only these CFDs hear of it; None: all."""
 
 
 Input = (

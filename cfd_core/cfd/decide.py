@@ -102,6 +102,11 @@ def attest(cfd: Cfd, event: EventId, raw: bytes, kept: Announcement | None = Non
     return () if known is not None else (e.OutcomeNoted(attestation.brief),)
 
 
+def hears_of(cfd: Cfd, event: EventId) -> bool:
+    """Whether `attest` looks at the oracle's word on this event at all."""
+    return cfd.held is not None and (_announcement(cfd, event) is not None or cfd.outcome_of(event) is not None)
+
+
 _read = lru_cache(maxsize=4)(read_attestation)
 """One answer of the oracle is for many CFDs, and checking its digits costs half a millisecond."""
 

@@ -29,7 +29,7 @@ from cfd_core.engine.turn import OracleEvent, State, Turn, fold_node, named
 from cfd_core.oracle import Announcement
 from cfd_core.protocols.contract_setup import states as setup_states
 from cfd_core.protocols.settlement import states as settlement_states
-from cfd_core.values import CfdId, OfferId, Timestamp
+from cfd_core.values import CfdId, EventId, OfferId, Timestamp
 
 _KNOWN: Final = frozenset(get_args(i.Input | c.Command))
 
@@ -126,6 +126,10 @@ class Engine(State):
         times += self.index.first(run.cfd_id for run in self.runs.values() if run.state is not None and run.cfd_id)
         return min(times, default=None)
 
+    def concerned_by(self, event: EventId) -> tuple[CfdId, ...]:
+        """The living CFDs that may learn something from an attestation of this event, in their order."""
+        return tuple(key for key, cfd in self.cfds.items() if not cfd.ended and decide.hears_of(cfd, event))
+
     def _indexed(self, changed: Collection[CfdId]) -> "Engine":
         if not changed:
             return self
@@ -193,8 +197,8 @@ def _dispatch_input(turn: Turn, happened: i.Input) -> None:
         case i.AnnouncementReceived(announcement):
             turn.learn(announcement)
             rolling.announced(turn)
-        case i.AttestationReceived(event, raw):
-            life.attested(turn, event, raw)
+        case i.AttestationReceived(event, raw, among):
+            life.attested(turn, event, raw, among)
         case i.RevisionLoaded(key, number, packed):
             life.revision_loaded(turn, key, number, packed)
         case i.CancelInputSigned():

@@ -83,9 +83,9 @@ def _held(turn: Turn, among: Collection[CfdId]) -> list[tuple[CfdId, Cfd]]:
     return [(key, cfd) for key, cfd in found if cfd.held is not None and not cfd.ended]
 
 
-def attested(turn: Turn, event: EventId, raw: bytes) -> None:
+def attested(turn: Turn, event: EventId, raw: bytes, among: Collection[CfdId] | None) -> None:
     refused: PeerViolation | DecodeError | None = None
-    for key, cfd in _held(turn, turn.cfds.keys()):
+    for key, cfd in _held(turn, turn.cfds.keys() if among is None else among):
         try:
             events = decide.attest(cfd, event, raw, turn.announcements.get((cfd.oracle, event)))
             if events:

@@ -20,6 +20,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any, Final
 
+from cfd_node.attestations import PORTION
 from cfd_node.desk.resting import read_rows
 from cfd_node.loading import STATE, compared, load_engine
 from cfd_store import SqlStore, sqlite_url
@@ -103,9 +104,21 @@ def resumed(path: Path) -> dict[str, Any]:
         )
         if len(step.events) != len(engine.cfds):
             raise SystemExit("the price did not reach every CFD")
+        turns.seconds["the longest turn of such a price in portions"] = _in_portions(engine, word)
         opened = Clock()
         opened.timed("one CFD opened", lambda: _open(store, name_of(0), engine))
     return {**life, "turns": turns.seconds, **opened.seconds}
+
+
+def _in_portions(engine: Engine, word: bytes) -> float:
+    """Seconds of the longest turn when the price is given as a node gives it."""
+    concerned, longest = engine.concerned_by(hour(30)), 0.0
+    for start in range(0, len(concerned), PORTION):
+        begun = process_time()
+        among = frozenset(concerned[start : start + PORTION])
+        engine = engine.handle(i.AttestationReceived(hour(30), word, among), LATER).engine
+        longest = max(longest, process_time() - begun)
+    return longest
 
 
 def _open(store: SqlStore, name: CfdId, engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Transactions by id: fetched, checked against their id, and remembered up to a number of bytes."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import field, frozen
@@ -37,16 +38,21 @@ class Transactions:
         self._size = 0
         self._known.clear()
 
+    def remembered(self, txids: Iterable[Txid]) -> dict[Txid, Known]:
+        """Those of them that need not be asked for."""
+        found = {txid: known for txid in txids if (known := self._known.get(txid)) is not None}
+        for txid in found:
+            self._known.move_to_end(txid)
+        return found
+
     async def get(self, connection: ServerConnection, txid: Txid) -> Known:
         """Raises `Disconnected`, `ServerRefused` (unknown to the server), `ServerMisbehaved` (not that transaction)."""
-        known = self._known.get(txid)
-        if known is not None:
-            self._known.move_to_end(txid)
-            return known
+        if known := self.remembered([txid]):
+            return known[txid]
         raw = await connection.ask(answers.raw_bytes, "blockchain.transaction.get", txid)
-        known = _checked(connection.name, txid, raw)
-        self._keep(txid, known)
-        return known
+        fetched = _checked(connection.name, txid, raw)
+        self._keep(txid, fetched)
+        return fetched
 
     def _keep(self, txid: Txid, known: Known) -> None:
         if txid not in self._known:

@@ -152,14 +152,16 @@ class Watcher:
     async def _work_through_history(self, connection: ServerConnection, watched: _Watched) -> None:
         heights = await connection.ask(answers.history, "blockchain.scripthash.get_history", watched.scripthash)
         known = await self._fetch(connection, list(heights))
+        spends = spends_in(heights, known)
         for outpoint in list(watched.told):
-            await self._tell(watched, truth(outpoint, watched.script, heights, known))
+            await self._tell(watched, truth(outpoint, watched.script, heights, known, spends))
         watched.seen = answers.history_status(heights)
 
     async def _fetch(self, connection: ServerConnection, txids: list[Txid]) -> dict[Txid, Known]:
-        known: dict[Txid, Known] = {}
-        for start in range(0, len(txids), FETCH_AT_ONCE):
-            some = txids[start : start + FETCH_AT_ONCE]
+        known = self._transactions.remembered(txids)
+        missing = [txid for txid in txids if txid not in known]
+        for start in range(0, len(missing), FETCH_AT_ONCE):
+            some = missing[start : start + FETCH_AT_ONCE]
             fetched = await asyncio.gather(*(self._transactions.get(connection, txid) for txid in some))
             known.update(zip(some, fetched, strict=True))
         return known
@@ -180,20 +182,33 @@ class Watcher:
             asyncio.get_running_loop().call_later(self._retry_seconds, self._mark, watched)
 
 
+def spends_in(heights: Mapping[Txid, int], known: Mapping[Txid, Known]) -> dict[OutPoint, Spend]:
+    """What the transactions of a history spend: a confirmed spend before one in the mempool.
+
+    Once for all outputs of a script: a maker may watch a thousand outputs of one address with as long a history.
+    """
+    spends: dict[OutPoint, Spend] = {}
+    for txid, entry in known.items():
+        spend = Spend(entry.raw, max(0, heights[txid]))
+        for tx_in in entry.parsed.inputs if entry.parsed is not None else ():
+            other = spends.get(tx_in.outpoint)
+            if other is None or other.height < spend.height:
+                spends[tx_in.outpoint] = spend
+    return spends
+
+
 def truth(
-    outpoint: OutPoint, script: bytes, heights: Mapping[Txid, int], known: Mapping[Txid, Known]
+    outpoint: OutPoint,
+    script: bytes,
+    heights: Mapping[Txid, int],
+    known: Mapping[Txid, Known],
+    spends: Mapping[OutPoint, Spend],
 ) -> OutpointReport:
     """What a script's history says about one of its outputs."""
     creator = known.get(outpoint.txid)
     if creator is None or not _pays(creator.parsed, outpoint.vout, script):
         return OutpointReport(outpoint, None, None)
-    spends = [
-        Spend(entry.raw, max(0, heights[txid]))
-        for txid, entry in known.items()
-        if entry.parsed is not None and any(tx_in.outpoint == outpoint for tx_in in entry.parsed.inputs)
-    ]
-    spend = max(spends, key=lambda spend: spend.height, default=None)  # a confirmed one before one in the mempool
-    return OutpointReport(outpoint, max(0, heights[outpoint.txid]), spend)
+    return OutpointReport(outpoint, max(0, heights[outpoint.txid]), spends.get(outpoint))
 
 
 def _pays(creator: Transaction | None, vout: int, script: bytes) -> bool:
