@@ -23,6 +23,7 @@ from typing import Any
 
 from cfd_store import (
     Batch,
+    EventStore,
     MemoryStore,
     NotAStore,
     StoreCorrupt,
@@ -40,7 +41,7 @@ from cfd_core.values import CfdId
 VERSION = 1
 
 
-class JsonLinesStore:
+class JsonLinesStore(EventStore):
     """An `EventStore`: a journal on disk, and what it amounts to in a `MemoryStore`."""
 
     def __init__(self, path: Path, identity: str) -> None:
@@ -54,15 +55,6 @@ class JsonLinesStore:
             raise
 
     # --- writing ---------------------------------------------------------------------------------------------------
-
-    def append(
-        self,
-        stream: str,
-        expected_version: int,
-        events: Sequence[StoredEvent],
-        revisions: Sequence[PackedRevision] = (),
-    ) -> None:
-        self.append_all([Batch(stream, expected_version, tuple(events), tuple(revisions))])
 
     def append_all(self, batches: Sequence[Batch]) -> None:
         check_batches(batches)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from threading import Lock
 
-from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
+from cfd_core.serial.records import StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 from cfd_store.errors import RevisionMissing, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches, check_snapshots
+from cfd_store.seam import Batch, EventStore, check_batches, check_snapshots
 
 
-class MemoryStore:
+class MemoryStore(EventStore):
     """An `EventStore` in plain lists; as strict as the SQL one, but nothing survives it."""
 
     def __init__(self) -> None:
@@ -19,15 +19,6 @@ class MemoryStore:
         self._snapshots: dict[tuple[str, str], StoredSnapshot] = {}
         self._lock = Lock()
         self._closed = False
-
-    def append(
-        self,
-        stream: str,
-        expected_version: int,
-        events: Sequence[StoredEvent],
-        revisions: Sequence[PackedRevision] = (),
-    ) -> None:
-        self.append_all([Batch(stream, expected_version, tuple(events), tuple(revisions))])
 
     def append_all(self, batches: Sequence[Batch]) -> None:
         check_batches(batches)

@@ -1,5 +1,6 @@
 """The seam: what an event store does, whichever way it keeps its records."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -30,7 +31,7 @@ class Batch:
 
 
 class EventStore(Protocol):
-    """Events in append-only streams, and packed DLC revisions beside them.
+    """Events in append-only streams, and packed DLC revisions beside them. Stores inherit it.
 
     Calls block, for about a millisecond when they write, and may come from any thread. All raise
     `StoreUnavailable` or `StoreCorrupt` where that is the case, and `RuleViolation` for arguments that make no sense.
@@ -48,39 +49,49 @@ class EventStore(Protocol):
         A revision takes the place of one with its number: a rollover that broke off is prepared again under the same
         number, and the signatures that count are those whose digest the newest event names.
         """
+        self.append_all([Batch(stream, expected_version, tuple(events), tuple(revisions))])
 
+    @abstractmethod
     def append_all(self, batches: Sequence[Batch]) -> None:
         """Store several streams' batches in one transaction, all or nothing; each stream at most once.
 
         No batch at all writes nothing new, but fails if nothing can be written.
         """
 
+    @abstractmethod
     def load(self, stream: str, after: int = 0) -> list[StoredEvent]:
         """The stream's events later than version `after`, in order; an unknown stream is empty."""
 
+    @abstractmethod
     def load_all(self) -> Iterator[StoredEvent]:
         """Every event in the order of appending. Revision bytes are not touched."""
 
+    @abstractmethod
     def streams(self) -> dict[str, int]:
         """Each stream and its version, oldest stream first."""
 
+    @abstractmethod
     def revision(self, cfd_id: CfdId, revision: int) -> bytes:
         """The packed revision, checked against its stored SHA-256; `RevisionMissing` if there is none."""
 
+    @abstractmethod
     def delete_revision(self, cfd_id: CfdId, revision: int) -> None:
         """Forget a revision; one that is not there stays not there."""
 
+    @abstractmethod
     def keep(self, snapshots: Sequence[StoredSnapshot]) -> None:
         """Keep all of them or none, each in the place of the stream's former one of its kind.
 
         One whose last event the stream does not have is left out.
         """
 
+    @abstractmethod
     def kept(self, kind: str, form: str) -> Iterator[StoredSnapshot]:
         """The snapshots of this kind and form, by stream. One that is damaged, or was not made of the very event that
         the stream has at its version, is left out: what is not here must be worked out from the events.
         """
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of everything; any number of times. Later calls raise `StoreUnavailable`."""
 

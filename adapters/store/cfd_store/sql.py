@@ -9,18 +9,18 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cfd_core.errors import RuleViolation
-from cfd_core.serial.records import PackedRevision, StoredEvent, StoredSnapshot
+from cfd_core.serial.records import StoredEvent, StoredSnapshot
 from cfd_core.values import CfdId
 from cfd_store import cache, postgres, sqlite_file
 from cfd_store.errors import RevisionMissing, StoreCorrupt, StoreError, StoreUnavailable, VersionConflict
-from cfd_store.seam import Batch, check_batches, check_snapshots
+from cfd_store.seam import Batch, EventStore, check_batches, check_snapshots
 from cfd_store.tables import ABOUT, EVENTS, REVISIONS, WRITING, event_of, event_row, revision_data, revision_row
 
 _PAGE = 2_000
 """Events read at a time by `load_all`; no transaction stays open between pages."""
 
 
-class SqlStore:
+class SqlStore(EventStore):
     """An `EventStore` in a SQL database: `sqlite:///FILE` (`sqlite_url(path)` spells it), or
     `postgresql://user:password@host/database`, one database or schema for each store.
 
@@ -67,15 +67,6 @@ class SqlStore:
         with self._translated():
             if self._file is not None:
                 sqlite_file.check_whole(self._file)
-
-    def append(
-        self,
-        stream: str,
-        expected_version: int,
-        events: Sequence[StoredEvent],
-        revisions: Sequence[PackedRevision] = (),
-    ) -> None:
-        self.append_all([Batch(stream, expected_version, tuple(events), tuple(revisions))])
 
     def append_all(self, batches: Sequence[Batch]) -> None:
         check_batches(batches)

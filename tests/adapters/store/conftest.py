@@ -1,5 +1,6 @@
 """Every implementation of the event store, each as a factory of fresh stores."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -51,3 +52,15 @@ def open_sql(path: Path) -> Iterator[Callable[..., SqlStore]]:
             return stack.enter_context(closing(SqlStore(sqlite_url(path), identity)))
 
         yield make
+
+
+@pytest.fixture
+def edit(path: Path) -> Callable[..., None]:
+    """`edit(STATEMENT, ...)` changes the SQLite file at `path` behind the store's back."""
+
+    def run(*statements: str) -> None:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return run

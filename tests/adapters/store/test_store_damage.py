@@ -17,6 +17,7 @@ from cfd_core.values import CfdId
 A, B = CfdId("aa" * 16), CfdId("bb" * 16)
 
 Open = Callable[..., SqlStore]
+Edit = Callable[..., None]
 Content = tuple[list[StoredEvent], list[list[StoredEvent]], dict[str, int], list[bytes]]
 
 
@@ -30,13 +31,6 @@ def filled(store: SqlStore) -> None:
 def content(store: SqlStore) -> Content:
     revisions = [store.revision(cfd, number) for cfd in (A, B) for number in (4, 8, 12)]
     return list(store.load_all()), [store.load(A), store.load(B)], store.streams(), revisions
-
-
-def edit(path: Path, statement: str) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute(statement)
-    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -54,9 +48,9 @@ def edit(path: Path, statement: str) -> None:
         "DELETE FROM events WHERE version = 1",
     ],
 )
-def test_changed_or_missing_events_are_corrupt(path: Path, open_sql: Open, statement: str) -> None:
+def test_changed_or_missing_events_are_corrupt(open_sql: Open, edit: Edit, statement: str) -> None:
     filled(open_sql())
-    edit(path, statement)
+    edit(statement)
     store = open_sql()
     with pytest.raises(StoreCorrupt):
         store.load(A)
@@ -64,9 +58,9 @@ def test_changed_or_missing_events_are_corrupt(path: Path, open_sql: Open, state
         list(store.load_all())
 
 
-def test_a_gap_is_seen_in_the_list_of_streams(path: Path, open_sql: Open) -> None:
+def test_a_gap_is_seen_in_the_list_of_streams(open_sql: Open, edit: Edit) -> None:
     filled(open_sql())
-    edit(path, "DELETE FROM events WHERE version = 3")
+    edit("DELETE FROM events WHERE version = 3")
     with pytest.raises(StoreCorrupt, match="at version 12 but has 11 events"):
         open_sql().streams()
 
@@ -80,18 +74,18 @@ def test_a_gap_is_seen_in_the_list_of_streams(path: Path, open_sql: Open) -> Non
         "UPDATE OR REPLACE revisions SET revision = 8 WHERE revision = 4",
     ],
 )
-def test_a_changed_revision_is_corrupt(path: Path, open_sql: Open, statement: str) -> None:
+def test_a_changed_revision_is_corrupt(open_sql: Open, edit: Edit, statement: str) -> None:
     filled(open_sql())
-    edit(path, statement)
+    edit(statement)
     store = open_sql()
     with pytest.raises(StoreCorrupt, match="SHA-256"):
         store.revision(A, 8)
     assert len(list(store.load_all())) == 24
 
 
-def test_a_table_that_vanishes_while_open_is_corrupt(path: Path, open_sql: Open) -> None:
+def test_a_table_that_vanishes_while_open_is_corrupt(open_sql: Open, edit: Edit) -> None:
     store = open_sql()
-    edit(path, "DROP TABLE revisions")
+    edit("DROP TABLE revisions")
     with pytest.raises(StoreCorrupt, match="no such table"):
         store.revision(A, 1)
 

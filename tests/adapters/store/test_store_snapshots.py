@@ -13,6 +13,9 @@ from cfd_core.serial.records import StoredEvent, StoredSnapshot
 
 A, B = "aa" * 16, "bb" * 16
 
+Open = Callable[..., SqlStore]
+Edit = Callable[..., None]
+
 
 def events(stream: str, versions: Iterable[int]) -> list[StoredEvent]:
     return [StoredEvent(stream, version, "tick", 1, b"%d" % version) for version in versions]
@@ -86,13 +89,6 @@ def test_a_closed_store_says_so(store: EventStore) -> None:
             call()
 
 
-def edit(path: Path, statement: str) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute(statement)
-    connection.close()
-
-
 @pytest.mark.parametrize(
     "statement",
     [
@@ -109,39 +105,37 @@ def edit(path: Path, statement: str) -> None:
         "DELETE FROM events WHERE stream LIKE 'aa%' AND version = 2",
     ],
 )
-def test_a_damaged_one_is_left_out(path: Path, open_sql: Callable[..., SqlStore], statement: str) -> None:
+def test_a_damaged_one_is_left_out(open_sql: Open, edit: Edit, statement: str) -> None:
     store = open_sql()
     for stream in (A, B):
         store.append(stream, 0, events(stream, [1, 2]))
     store.keep([snapshot(A, 2), snapshot(B, 2)])
-    edit(path, statement)
+    edit(statement)
     assert list(store.kept("state", "form 1")) == [snapshot(B, 2)]
 
 
-def test_one_of_another_history_is_left_out(path: Path, open_sql: Callable[..., SqlStore]) -> None:
+def test_one_of_another_history_is_left_out(open_sql: Open, edit: Edit) -> None:
     """The events were put back to an earlier state and went on otherwise; the snapshot stayed."""
     store = open_sql()
     store.append(A, 0, events(A, [1, 2]))
     store.keep([snapshot(A, 2)])
-    edit(path, "DELETE FROM events WHERE version = 2")
+    edit("DELETE FROM events WHERE version = 2")
     store.append(A, 1, [StoredEvent(A, 2, "tock", 1, b"another")])
     assert list(store.kept("state", "form 1")) == []
 
 
-def test_a_store_without_the_table_gets_it_when_something_is_kept(
-    path: Path, open_sql: Callable[..., SqlStore]
-) -> None:
+def test_a_store_without_the_table_gets_it_when_something_is_kept(open_sql: Open, edit: Edit) -> None:
     store = open_sql()
     store.append(A, 0, events(A, [1]))
     store.keep([snapshot(A, 1)])
-    edit(path, "DROP TABLE snapshots_1")
+    edit("DROP TABLE snapshots_1")
     again = open_sql()
     assert list(again.kept("state", "form 1")) == []
     again.keep([snapshot(A, 1)])
     assert list(again.kept("state", "form 1")) == [snapshot(A, 1)]
 
 
-def test_a_file_opened_without_reading_it_is_checked_later(path: Path, open_sql: Callable[..., SqlStore]) -> None:
+def test_a_file_opened_without_reading_it_is_checked_later(path: Path, open_sql: Open) -> None:
     store = open_sql()
     store.append(A, 0, [StoredEvent(A, version, "tick", 1, b"x" * 900) for version in range(1, 200)])
     store.close()

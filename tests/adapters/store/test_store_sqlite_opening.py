@@ -1,7 +1,6 @@
 """Opening a SQLite store: made if absent, never replaced, each refusal with a class of its own."""
 
 import os
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +28,7 @@ CFD = CfdId("0f" * 16)
 ONE = StoredEvent(CFD, 1, "order_placed", 1, b"{}")
 
 Open = Callable[..., SqlStore]
+Edit = Callable[..., None]
 
 
 def refused(path: Path, error: type[StoreError], identity: str = "regtest/maker") -> str:
@@ -39,14 +39,6 @@ def refused(path: Path, error: type[StoreError], identity: str = "regtest/maker"
     assert type(caught.value) is error
     assert path.read_bytes() == before
     return str(caught.value)
-
-
-def edit(path: Path, *statements: str) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
 
 
 def test_a_missing_file_is_created_for_its_owner_only(path: Path, open_sql: Open) -> None:
@@ -124,20 +116,20 @@ def test_a_truncated_store_is_corrupt(path: Path, open_sql: Open) -> None:
         "ALTER TABLE events DROP COLUMN name",
     ],
 )
-def test_a_store_that_lost_its_structure_is_corrupt(path: Path, open_sql: Open, statement: str) -> None:
+def test_a_store_that_lost_its_structure_is_corrupt(path: Path, open_sql: Open, edit: Edit, statement: str) -> None:
     open_sql().close()
-    edit(path, statement)
+    edit(statement)
     refused(path, StoreCorrupt)
 
 
-def test_a_foreign_database_is_not_a_store(path: Path) -> None:
-    edit(path, "CREATE TABLE events (id INTEGER PRIMARY KEY, photo BLOB)")
+def test_a_foreign_database_is_not_a_store(path: Path, edit: Edit) -> None:
+    edit("CREATE TABLE events (id INTEGER PRIMARY KEY, photo BLOB)")
     assert "not an event store" in refused(path, NotAStore)
 
 
-def test_a_store_of_a_newer_version_is_refused(path: Path, open_sql: Open) -> None:
+def test_a_store_of_a_newer_version_is_refused(path: Path, open_sql: Open, edit: Edit) -> None:
     open_sql().close()
-    edit(path, "UPDATE cfd_store SET format = 2", "ALTER TABLE events ADD COLUMN colour TEXT")
+    edit("UPDATE cfd_store SET format = 2", "ALTER TABLE events ADD COLUMN colour TEXT")
     assert "format 2" in refused(path, StoreTooNew)
 
 
