@@ -186,13 +186,13 @@ def bench(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """The long fuzzing profile: mutations of everything that comes in, then atheris where it can be installed."""
     _prepare(session, "program", "tools")
-    _run(session, "python", "tests/fuzz/campaign.py", *session.posargs)
+    _run(session, "python", "-m", "tests.fuzz.campaign", *session.posargs)
     try:
         _pip(session, WORKSHOP / "bin", "atheris")
     except nox.command.CommandFailed:
         session.warn("atheris cannot be installed here: no run guided by coverage")
         return
-    _run(session, "python", "tests/fuzz/campaign.py", "--guided", *session.posargs)
+    _run(session, "python", "-m", "tests.fuzz.campaign", "--guided", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -1,4 +1,4 @@
-"""The long fuzzing profile: `python tests/fuzz/campaign.py --seconds 600`, or `nox -s fuzz`.
+"""The long fuzzing profile: `python -m tests.fuzz.campaign --seconds 600`, or `nox -s fuzz`.
 
 Each door in turn gets arbitrary bytes and mutations of its samples, and of what such mutations made before; then come
 storms over whole conversations. Everything follows from `--seed`. With `--guided`, atheris mutates instead, guided by
@@ -6,7 +6,6 @@ the coverage of the core, if it is installed. Exit code 1 and the input in hex f
 """
 
 import argparse
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -16,26 +15,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import Any
 
-from cfd_core import testing
+from tests.fuzz import weather
+from tests.fuzz.doors import Door, doors
+from tests.fuzz.mutation import Mutator
 
-HERE = Path(__file__).parent
 BATCH = 200
 """Inputs between two looks at the clock."""
 KEEP = 40
 """Mutated inputs of a door that are mutated further."""
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests by its path."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Campaign:
@@ -43,23 +32,21 @@ class Campaign:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.doors = load("fuzz_doors", HERE / "doors.py")
-        self.mutation = load("fuzz_mutation", HERE / "mutation.py")
         self.tried: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
 
     def knock_on_all(self, seconds: float) -> None:
         """An equal share of the time for each door."""
-        doors = self.doors.doors()
-        for door in doors:
-            self._until(seconds / len(doors), self._knocks(door))
+        found = doors()
+        for door in found:
+            self._until(seconds / len(found), self._knocks(door))
 
-    def _knocks(self, door: Any) -> Callable[[], None]:
+    def _knocks(self, door: Door) -> Callable[[], None]:
         pool = list(door.samples)
 
         def knock() -> None:
-            changing = self.mutation.Mutator(self.random, pool)
+            changing = Mutator(self.random, pool)
             sample = self.random.choice(pool)
             if self.random.random() < 0.02:
                 raw = self.random.randbytes(self.random.randrange(300))
@@ -74,10 +61,6 @@ class Campaign:
 
     def storms(self, seconds: float) -> None:
         """Half of the time for changed messages, half for anything from any shell."""
-        storm = load("fuzz_storm", HERE / "storm.py").Storm
-        weather = load("fuzz_weather", HERE / "weather.py").Weather(
-            testing, storm, self.mutation.Mutator, self.doors.lines()
-        )
 
         def changed() -> None:
             seed = self.random.randrange(2**32)
@@ -121,12 +104,11 @@ class Campaign:
 
 def guided(seconds: float, seed: int) -> int:
     """One atheris process over all doors, begun with their samples; the first byte names the door."""
-    doors = load("fuzz_doors", HERE / "doors.py").doors()
     with tempfile.TemporaryDirectory() as corpus:
-        for number, door in enumerate(doors):
+        for number, door in enumerate(doors()):
             for index, sample in enumerate(door.samples):
                 (Path(corpus) / f"{number}-{index}").write_bytes(bytes([number]) + sample)
-        command = [sys.executable, str(HERE / "guided.py"), corpus, f"-artifact_prefix={corpus}/"]
+        command = [sys.executable, "-m", "tests.fuzz.guided", corpus, f"-artifact_prefix={corpus}/"]
         limits = ["-max_len=20000", "-rss_limit_mb=1024", "-timeout=60", f"-max_total_time={int(seconds)}"]
         run = [*command, *limits, f"-seed={seed}", "-verbosity=1", "-print_final_stats=1"]
         done = subprocess.run(run, check=False, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""All doors under atheris, which is guided by the coverage of our code; started by `campaign.py --guided`.
+"""All doors under atheris, which is guided by the coverage of our code; started by `nox -s fuzz`.
 
 The first byte of an input names the door. Half of the mutations are libFuzzer's own, half are ours, which know the
 structure.
@@ -11,8 +11,8 @@ from random import Random
 import atheris
 
 with atheris.instrument_imports(include=["cfd_core", "cfd_electrum", "cfd_network", "cfd_oracle"]):
-    doors = importlib.import_module("doors")
-    mutation = importlib.import_module("mutation")
+    doors = importlib.import_module("tests.fuzz.doors")
+    mutation = importlib.import_module("tests.fuzz.mutation")
 
 DOORS = doors.doors()
 

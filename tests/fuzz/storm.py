@@ -17,7 +17,10 @@ from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import commands as c
 from cfd_core.errors import DecodeError, PeerViolation, RuleViolation
 from cfd_core.serial import wire
+from cfd_core.testing import Pair, announced, attestation, contents, hours
 from cfd_core.values import HOUR, CfdId, EventId, OutPoint, PeerId, Position, RunId, Sats, Timestamp, Txid
+from tests.fuzz.doors import lines
+from tests.fuzz.mutation import Mutator
 
 FAMILIES: Final = (RuleViolation, PeerViolation, DecodeError)
 PROTOCOLS: Final = ("cfd-setup@1", "cfd-rollover@1", "cfd-settle@1", "cfd-resume@1", "cfd-setup@2", "", "\ud800")
@@ -28,11 +31,11 @@ PRICES: Final = (Decimal(50_000), Decimal(47_000), Decimal("0.00000001"), Decima
 class Storm:
     """A pair, a seed, and what goes wrong. `lines` are real messages to throw in."""
 
-    def __init__(self, kit: Any, mutator: type, lines: tuple[bytes, ...], seed: int) -> None:
+    def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.kit, self.lines = kit, lines
-        self.mutator = mutator(self.random, lines)
-        self.pair = kit.Pair(tolerance=Decimal("0.1"), liquidations=kit.hours(1, 2))
+        self.lines = lines()
+        self.mutator = Mutator(self.random, self.lines)
+        self.pair = Pair(tolerance=Decimal("0.1"), liquidations=hours(1, 2))
         self.chance = 0.0
         """Of a message to be changed on its way."""
         self.refused = 0
@@ -57,13 +60,13 @@ class Storm:
 
     def dare(self, node: Any, happened: Any) -> None:
         """One turn; a refusal must leave the engine as it was."""
-        engine, before = node.engine, self.kit.contents(node.engine)
+        engine, before = node.engine, contents(node.engine)
         try:
             node.give(happened)
         except FAMILIES:
             self.refused += 1
             assert node.engine is engine
-            assert self.kit.contents(engine) == before, "a refusal changed the engine"
+            assert contents(engine) == before, "a refusal changed the engine"
 
     def throw(self) -> None:
         """Something that nobody asked for, at one of the two."""
@@ -186,13 +189,13 @@ class Storm:
 
     def _announced(self, _node: Any) -> Any:
         event = self.random.choice((*self.pair.offer.liquidations, self.pair.offer.event))
-        return i.AnnouncementReceived(self.kit.announced(event))
+        return i.AnnouncementReceived(announced(event))
 
     def _attested(self, _node: Any) -> Any:
         event = self._event()
         price = self.random.choice((48_935, 20_000, 0, 2**20 - 1))
         known = event if event != "\ud800" else self.pair.offer.event
-        raw = self.kit.attestation(known, price)
+        raw = attestation(known, price)
         return i.AttestationReceived(event, self.mutator.line(raw) if self.random.random() < 0.7 else raw)
 
     def _timer(self, node: Any) -> Any:

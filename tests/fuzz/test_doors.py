@@ -4,15 +4,17 @@ The long version is `nox -s fuzz` (see `campaign.py`).
 """
 
 from random import Random
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.doors import Door
+from tests.fuzz.mutation import Mutator
+
 EXAMPLES = 40
 
 
-def knock(door: Any, raw: bytes) -> bool:
+def knock(door: Door, raw: bytes) -> bool:
     """Whether the door took it; anything but its refusals fails the test."""
     try:
         door.open(raw)
@@ -21,19 +23,19 @@ def knock(door: Any, raw: bytes) -> bool:
     return True
 
 
-def test_the_first_sample_is_taken(door: Any) -> None:
+def test_the_first_sample_is_taken(door: Door) -> None:
     assert knock(door, door.samples[0])
 
 
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(raw=st.binary(max_size=400))
-def test_any_bytes(door: Any, raw: bytes) -> None:
+def test_any_bytes(door: Door, raw: bytes) -> None:
     knock(door, raw)
 
 
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
-def test_changed_samples(door: Any, mutator: Any, data: st.DataObject, seed: int) -> None:
-    changing = mutator(Random(seed), door.samples)
+def test_changed_samples(door: Door, data: st.DataObject, seed: int) -> None:
+    changing = Mutator(Random(seed), door.samples)
     sample = data.draw(st.sampled_from(door.samples))
     knock(door, changing.line(sample) if door.json else changing.blob(sample))
