@@ -199,7 +199,7 @@ def fuzz(session: nox.Session) -> None:
 def adversaries(session: nox.Session) -> None:
     """Every liar in every story, on both sides, at every moment: about an hour. `-- --share 10` takes a tenth."""
     _prepare(session, "program", "tools")
-    _run(session, "python", "tests/adversaries/campaign.py", *session.posargs)
+    _run(session, "python", "-m", "tests.adversaries.campaign", *session.posargs)
 
 
 @nox.session(reuse_venv=False)

@@ -1,4 +1,4 @@
-"""All lives of all liars: `python tests/adversaries/campaign.py`, or `nox -s adversaries`.
+"""All lives of all liars: `python -m tests.adversaries.campaign`, or `nox -s adversaries`.
 
 Every strategy meets every story, on both sides, at every moment, with every course of prices; with `--restored` the
 stories in which the honest side comes back from a backup, and those who tempt it as well. `--share N` takes every N-th
@@ -6,17 +6,20 @@ life, after a shuffle by `--seed`. Exit code 1, and each kind of failure with th
 """
 
 import argparse
-import importlib
 import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from cfd_core.values import Role
+from tests.adversaries import restored, stories
+from tests.adversaries.strategies import STRATEGIES
+from tests.adversaries.tempters import TEMPTERS
 
 Life = tuple[Any, Role, Any, int, str]
 
@@ -39,7 +42,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--restored", action="store_true", help="against a node that comes back from a backup")
     chosen = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).parent))
     liars, todo, play = _restored() if chosen.restored else _usual()
     Random(chosen.seed).shuffle(todo)
     ends: Counter[str] = Counter()
@@ -63,19 +65,13 @@ def main() -> int:
 
 
 def _usual() -> tuple[int, list[Life], Callable[..., str]]:
-    stories, strategies = importlib.import_module("stories"), importlib.import_module("strategies")
-    stage = stories.Stage(importlib.import_module("arena").Arena, importlib.import_module("verdict").judge)
-    found = strategies.STRATEGIES
-    return len(found), lives(stage, stories.STORIES, found, stories.PRICES), stage.play
+    stage = stories.Stage()
+    return len(STRATEGIES), lives(stage, stories.STORIES, STRATEGIES, stories.PRICES), stage.play
 
 
 def _restored() -> tuple[int, list[Life], Callable[..., str]]:
-    stories, strategies = importlib.import_module("stories"), importlib.import_module("strategies")
-    restored, tempters = importlib.import_module("restored"), importlib.import_module("tempters")
-    stage = stories.Stage(importlib.import_module("arena").Arena, importlib.import_module("verdict").judge)
-    found = (*strategies.STRATEGIES, *tempters.strategies_of(strategies))
-    todo = lives(stage, restored.stories_of(stories), found, stories.PRICES)
-    return len(found), todo, lambda *life: restored.play(stage, stories, *life)
+    stage, found = stories.Stage(), (*STRATEGIES, *TEMPTERS)
+    return len(found), lives(stage, restored.STORIES, found, stories.PRICES), partial(restored.play, stage)
 
 
 if __name__ == "__main__":

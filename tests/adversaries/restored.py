@@ -5,14 +5,15 @@ older backup nobody does; then all that is promised is that nothing revoked is e
 liar publishes pays by the revision that it published: what its secrets could have punished, the backup forgot.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cfd_core import effects as f
 from cfd_core.cfd import commands as c
 from cfd_core.protocols.rollover import messages as r
+from tests.adversaries import stories
+from tests.adversaries.verdict import judge
 
 PATIENCE: Final = 40
 """Ticks (hours, while nothing moves) until a person acts, or the world is left as it is."""
@@ -20,73 +21,74 @@ WAITS: Final = "waits for its counterparty"
 
 
 @frozen
-class Restored:
-    """As `stories.Story`; `before` leaves the backup in `arena.kept`."""
+class Restored(stories.Story):
+    """`before` leaves the backup in `arena.kept`."""
 
-    name: str
-    before: Callable[[Any], None]
-    during: Callable[[Any], None]
-    newest: bool
-    liquidations: int = 0
+    newest: bool = field(kw_only=True)
 
 
-def stories_of(stories: Any) -> tuple[Restored, ...]:
-    """All of them; `stories` is the module of that name."""
-
-    def keep(arena: Any) -> None:
-        arena.kept = arena.honest.backup()
-        arena.forgot = arena.honest.held.live.number
-
-    def opened(arena: Any) -> None:
-        stories._open(arena)
-        keep(arena)
-
-    def rolled(arena: Any) -> None:
-        stories._rolled(arena)
-        keep(arena)
-
-    def behind(arena: Any) -> None:
-        opened(arena)
-        stories._roll(arena)
-
-    def far_behind(arena: Any) -> None:
-        behind(arena)
-        stories._roll(arena)
-
-    def half_way(arena: Any) -> None:
-        stories._rolled(arena)
-        arena.kept, arena.forgot = arena.honest.backup_after("RolloverPrepared"), 0
-
-    def forced(arena: Any) -> None:
-        """It force-closed in the middle of a rollover, which it forgot; mempools lost the commit."""
-        stories._open(arena)
-        arena.alter(arena.honest, r.CommitSignature, lambda _message: None)
-        stories._roll(arena)
-        arena.tamper = lambda _to, raw: raw
-        arena.cut()
-        keep(arena)
-        arena.chain_speaks = False
-        arena.honest.command(c.ForceClose(arena.honest.cfd.id))
-        arena.run()
-        for txid in arena.chain.waiting:
-            arena.chain.drop(txid)
-        arena.chain_speaks = True
-
-    def lose(arena: Any) -> None:
-        arena.restore(arena.honest, arena.kept)
-        arena.run()
-
-    return (
-        Restored("restored", opened, lose, newest=True),
-        Restored("restored after a rollover", rolled, lose, newest=True),
-        Restored("restored behind", behind, lose, newest=False),
-        Restored("restored far behind", far_behind, lose, newest=False),
-        Restored("restored to half a rollover", half_way, lose, newest=False),
-        Restored("restored to before its force close", forced, lose, newest=False),
-    )
+def _keep(arena: Any) -> None:
+    arena.kept = arena.honest.backup()
+    arena.forgot = arena.honest.held.live.number
 
 
-def play(stage: Any, stories: Any, story: Restored, liar: Any, strategy: Any, moment: int, prices: str) -> str:
+def _opened(arena: Any) -> None:
+    stories.opened(arena)
+    _keep(arena)
+
+
+def _rolled(arena: Any) -> None:
+    stories.rolled(arena)
+    _keep(arena)
+
+
+def _behind(arena: Any) -> None:
+    _opened(arena)
+    stories.roll(arena)
+
+
+def _far_behind(arena: Any) -> None:
+    _behind(arena)
+    stories.roll(arena)
+
+
+def _half_way(arena: Any) -> None:
+    stories.rolled(arena)
+    arena.kept, arena.forgot = arena.honest.backup_after("RolloverPrepared"), 0
+
+
+def _forced(arena: Any) -> None:
+    """It force-closed in the middle of a rollover, which it forgot; mempools lost the commit."""
+    stories.opened(arena)
+    arena.alter(arena.honest, r.CommitSignature, lambda _message: None)
+    stories.roll(arena)
+    arena.tamper = lambda _to, raw: raw
+    arena.cut()
+    _keep(arena)
+    arena.chain_speaks = False
+    arena.honest.command(c.ForceClose(arena.honest.cfd.id))
+    arena.run()
+    for txid in arena.chain.waiting:
+        arena.chain.drop(txid)
+    arena.chain_speaks = True
+
+
+def _lose(arena: Any) -> None:
+    arena.restore(arena.honest, arena.kept)
+    arena.run()
+
+
+STORIES: Final = (
+    Restored("restored", _opened, _lose, newest=True),
+    Restored("restored after a rollover", _rolled, _lose, newest=True),
+    Restored("restored behind", _behind, _lose, newest=False),
+    Restored("restored far behind", _far_behind, _lose, newest=False),
+    Restored("restored to half a rollover", _half_way, _lose, newest=False),
+    Restored("restored to before its force close", _forced, _lose, newest=False),
+)
+
+
+def play(stage: stories.Stage, story: Restored, liar: Any, strategy: Any, moment: int, prices: str) -> str:
     """One life to its end, or until it is clear that the honest side can only wait; how it ended."""
     arena, worth = stage.begin(story, liar)
     arena.strategy, arena.countdown, arena.path = strategy, moment, stories.PRICES[prices]
@@ -110,8 +112,7 @@ def play(stage: Any, stories: Any, story: Restored, liar: Any, strategy: Any, mo
         raise AssertionError(f"no end: {arena.honest.phase}")
     if story.newest:
         arena.forgot = None
-    how: str = stage._judge(arena, worth)
-    return how
+    return judge(arena, worth)
 
 
 def _spends(arena: Any) -> tuple[Any, Any]:

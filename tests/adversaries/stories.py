@@ -9,6 +9,8 @@ from attrs import frozen
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import phases as p
 from cfd_core.values import HOUR, Role
+from tests.adversaries.arena import Arena
+from tests.adversaries.verdict import judge
 
 PRICES: Final = {"falls": (40_000, 41_000), "rises": (62_000, 61_000), "falls and rises": (38_000, 70_000)}
 """What the oracle says at the first and at the later events."""
@@ -20,7 +22,7 @@ def _setup(arena: Any) -> None:
     arena.run()
 
 
-def _roll(arena: Any) -> None:
+def roll(arena: Any) -> None:
     arena.later(2 * HOUR)
     entropy = hashlib.sha256(f"roll {arena.now}".encode()).digest()
     arena.taker.command(c.RollOver(arena.taker.cfd.id, entropy))
@@ -48,19 +50,19 @@ def _nothing(_arena: Any) -> None:
     pass
 
 
-def _open(arena: Any) -> None:
+def opened(arena: Any) -> None:
     _setup(arena)
     arena.confirm_lock()
 
 
-def _rolled(arena: Any) -> None:
-    _open(arena)
-    _roll(arena)
+def rolled(arena: Any) -> None:
+    opened(arena)
+    roll(arena)
 
 
 def _rolled_twice(arena: Any) -> None:
-    _rolled(arena)
-    _roll(arena)
+    rolled(arena)
+    roll(arena)
 
 
 @frozen
@@ -75,23 +77,22 @@ class Story:
 
 STORIES: Final = (
     Story("setup", _nothing, _setup),
-    Story("open", _open, _nothing),
-    Story("rollover", _open, _roll),
-    Story("rolled", _rolled, _nothing),
-    Story("second rollover", _rolled, _roll),
+    Story("open", opened, _nothing),
+    Story("rollover", opened, roll),
+    Story("rolled", rolled, _nothing),
+    Story("second rollover", rolled, roll),
     Story("rolled twice", _rolled_twice, _nothing),
-    Story("honest settles", _rolled, _settle(lambda arena: arena.honest)),
-    Story("liar settles", _rolled, _settle(lambda arena: arena.liar)),
-    Story("honest forces", _rolled, _force),
-    Story("liquidation", _open, _nothing, liquidations=5),
+    Story("honest settles", rolled, _settle(lambda arena: arena.honest)),
+    Story("liar settles", rolled, _settle(lambda arena: arena.liar)),
+    Story("honest forces", rolled, _force),
+    Story("liquidation", opened, _nothing, liquidations=5),
 )
 
 
 class Stage:
     """Makes arenas at the beginning of `during`, each once, and copies of them."""
 
-    def __init__(self, arena: type, judge: Callable[[Any, int], str]) -> None:
-        self._arena, self._judge = arena, judge
+    def __init__(self) -> None:
         self._made: dict[tuple[str, Role], tuple[Any, int]] = {}
         self._moments: dict[tuple[str, Role], int] = {}
 
@@ -99,7 +100,7 @@ class Stage:
         """An arena, and what the honest side was worth before anything."""
         key = (story.name, liar)
         if key not in self._made:
-            arena = self._arena(liar, liquidations=story.liquidations)
+            arena = Arena(liar, liquidations=story.liquidations)
             worth = arena.honest.wallet.worth
             story.before(arena)
             self._made[key] = arena, worth
@@ -130,7 +131,7 @@ class Stage:
             tick(arena)
         else:
             raise AssertionError(f"no end: {arena.honest.phase}")
-        return self._judge(arena, worth)
+        return judge(arena, worth)
 
 
 def _quiet(arena: Any) -> bool:

@@ -194,10 +194,10 @@ class PublishEach(Strategy):
     def ticks(self, arena: Any) -> None:
         for number in sorted(arena.hand.commits):
             arena.publish(arena.hand.commits[number])
-        _race(arena)
+        race(arena)
 
 
-def _race(arena: Any) -> None:
+def race(arena: Any) -> None:
     for tx in arena.hand.exits(arena.liar, arena.oracle.said) if arena.liar.engine.cfds else ():
         arena.publish(tx)
 
@@ -221,7 +221,7 @@ class OldCommitAndBribe(Strategy):
         ours = {arena.hand.commits[min(arena.hand.commits)].txid} if arena.hand.commits else set()
         bribed = arena.chain.height < arena.bribed_until
         arena.chain.held_back = set(arena.chain.waiting) - ours if bribed else set()
-        _race(arena)
+        race(arena)
 
 
 @frozen
@@ -243,7 +243,7 @@ class PublishAt(Strategy):
     def ticks(self, arena: Any) -> None:
         if arena.now >= arena.offer.expiry + self.seconds and arena.hand.commits:
             arena.publish(arena.hand.commits[min(arena.hand.commits)])
-            _race(arena)
+            race(arena)
 
 
 @frozen
@@ -268,7 +268,7 @@ class Choose(Strategy):
         if len(known) >= self.prices:
             best = max(known, key=lambda number: known[number])
             arena.publish(arena.hand.commits[best])
-            _race(arena)
+            race(arena)
 
     def _payouts(self, arena: Any) -> Iterator[tuple[int, int]]:
         for number, dlc in arena.hand.dlcs.items():
@@ -327,7 +327,7 @@ class LateRevocation(Strategy):
         number = sorted(arena.hand.commits)[-2]
         commit = arena.hand.commits[number]
         arena.publish(commit)
-        _race(arena)
+        race(arena)
         place = arena.chain.places.get(commit.txid)
         if place and arena.chain.height == place + self.blocks:
             secret = _revocation(arena, number)
@@ -347,7 +347,7 @@ class HighS(Strategy):
             arena.publish(commit.with_witness(0, witness))
 
     def ticks(self, arena: Any) -> None:
-        _race(arena)
+        race(arena)
 
 
 def _negated(signature: bytes) -> bytes:
@@ -503,7 +503,7 @@ class CloseAndCommit(Strategy):
     def ticks(self, arena: Any) -> None:
         for tx in (*arena.hand.commits.values(), *arena.hand.closes.values()):
             arena.publish(tx)
-        _race(arena)
+        race(arena)
 
 
 class TwoCloses(Strategy):

@@ -1,6 +1,6 @@
 """What several rooms of the core's tests share: Bitcoin Core's script engine, and the recorded oracle event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pbk
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.oracle import Announcement, Dialect, OracleKeys, read_announcement, read_recorded_event
+from cfd_core.testing import World
 
 # a test never fails on a clock: this machine may be busy
 if settings.get_current_profile_name() == "default":
@@ -35,6 +36,14 @@ def engine_accepts(tx: Transaction, spent: Sequence[TxOut]) -> bool:
 @pytest.fixture(scope="session")
 def accepts() -> Callable[[Transaction, Sequence[TxOut]], bool]:
     return engine_accepts
+
+
+@pytest.fixture(autouse=True, scope="module")
+def core_rules() -> Iterator[None]:
+    """Whatever a simulated world broadcasts is held against Core's script engine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "accepts", staticmethod(engine_accepts))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,8 @@
-"""What the fuzzers' tests share: every door, and worlds without a judge."""
+"""What the fuzzers' tests share: every door."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cfd_core.testing import World
 from tests.fuzz.doors import doors
 
 if settings.get_current_profile_name() == "default":
@@ -15,9 +14,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that wants a `door` gets each."""
     if "door" in metafunc.fixturenames:
         metafunc.parametrize("door", doors(), ids=lambda door: door.name.replace(" ", "-"))
-
-
-@pytest.fixture(autouse=True)
-def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shells that say anything make nodes broadcast anything: rules that another room set do not judge here."""
-    monkeypatch.setattr(World, "accepts", staticmethod(lambda _tx, _spent: True))

@@ -19,7 +19,7 @@ from cfd_core.oracle import (
     read_recorded_event,
 )
 from cfd_core.protocols.contract_setup import messages as m
-from cfd_core.testing import SECRETS, Pair, SimNode, World, attestation, hours
+from cfd_core.testing import SECRETS, Pair, SimNode, attestation, hours
 from cfd_core.values import EventId
 
 VECTOR = Path(__file__).parents[2] / "vectors" / "olivia_bxbt_2021-10-04T22.json"
@@ -74,12 +74,6 @@ def audit(accepts: Callable[..., bool]) -> Callable[[Pair], None]:
                     enforceable(node, cfd, accepts, recorded_event()[1])
 
     return check
-
-
-@pytest.fixture(autouse=True, scope="session")
-def core_rules(accepts: Callable[..., bool]) -> None:
-    """Whatever the conversations broadcast is held against Core's script engine."""
-    World.accepts = staticmethod(accepts)
 
 
 @pytest.fixture

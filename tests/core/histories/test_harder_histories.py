@@ -5,7 +5,6 @@ The planted ones are derandomized, so it is always the same histories that find 
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,19 +24,15 @@ from cfd_core.serial import wire
 from cfd_core.testing import SimNode
 from cfd_core.testing.stories import KEY, entropy, node_of, revoked_commit
 from cfd_core.values import HOUR, Role, RunId
-from tests.by_path import load
+from tests.core.crashes import test_planted_bugs as plants
+from tests.core.histories.test_histories import ALLOWED, Histories
 
-HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(os.environ.get("CFD_PROPERTIES") != "long", reason="nox -s properties")
 TURNING = (m.LockSignatures, r.CommitSignature, r.Revocation, t.CloseSignature)
 """The messages after which a side is committed to something."""
 
 
-MODEL: Any = load("histories_model", HERE / "test_histories.py")
-PLANTS: Any = load("histories_plants", HERE.parent / "crashes" / "test_planted_bugs.py")
-
-
-class Harder(MODEL.Histories):  # type: ignore[misc]
+class Harder(Histories):
     """The model with more rules."""
 
     lossy: type | None = None
@@ -93,7 +88,7 @@ class Harder(MODEL.Histories):  # type: ignore[misc]
         if commit is not None and all(isinstance(cfd.phase, p.Open) for cfd in node.engine.cfds.values()):
             self.pair.cheats(node)
             self.cheated = self.pair.chain.submit(commit)
-            self.allowed = MODEL.ALLOWED | {ExitKind.PUNISH, ExitKind.UNKNOWN}
+            self.allowed = ALLOWED | {ExitKind.PUNISH, ExitKind.UNKNOWN}
 
 
 TestHarder = Harder.TestCase
@@ -104,7 +99,7 @@ TestHarder.settings = settings(
 
 @pytest.mark.parametrize(
     "plant",
-    [PLANTS.act_before_store, PLANTS.forget_a_revoked_outpoint, PLANTS.accept_a_stale_resume],
+    [plants.act_before_store, plants.forget_a_revoked_outpoint, plants.accept_a_stale_resume],
     ids=lambda plant: plant.__name__,
 )
 def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, plant: Any) -> None:

@@ -63,7 +63,7 @@ class Histories(RuleBasedStateMachine):
             self.pair.run()
             self.mine(1)
 
-    def _remember(self, to: SimNode, raw: bytes) -> bytes:
+    def _remember(self, to: SimNode, raw: bytes) -> bytes | None:
         self.said.append((to, raw))
         return raw
 
