@@ -10,16 +10,19 @@ from cfd_core.values import Role
 
 
 def requests_in(engine: Engine) -> tuple[m.Request, ...]:
-    """All of them."""
-    found = (request_of(engine, cfd) for cfd in engine.cfds.values() if not cfd.ended)
+    """All of them. Asked in each turn, so it looks at the live runs only: CFDs there may be thousands."""
+    about = ((run, engine.cfds.get(run.cfd_id)) for run in engine.runs.values() if run.cfd_id is not None)
+    found = (_request(cfd, run) for run, cfd in about if cfd is not None)
     return tuple(each for each in found if each is not None)
 
 
 def request_of(engine: Engine, cfd: Cfd) -> m.Request | None:
     """What is asked about this CFD, if anything."""
     run = next((run for run in engine.runs.values() if run.cfd_id == cfd.id), None)
-    if run is None:
-        return None
+    return None if run is None else _request(cfd, run)
+
+
+def _request(cfd: Cfd, run: Run) -> m.Request | None:
     match run.state:
         case setup.AwaitingDecision():
             return _asked(cfd, run, m.Request.Kind.ORDER, None)
