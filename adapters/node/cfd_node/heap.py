@@ -5,7 +5,6 @@ from typing import Final
 
 from cfd_node.node import Node
 
-
 FULL_LOOK_EVERY: Final = 100
 """Looks at the middle generation before one at everything. The interpreter's 10 gave, while a thousand contracts were
 set up, a full look every 10 s that stopped the node for 200 ms each."""
