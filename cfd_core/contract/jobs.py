@@ -4,13 +4,13 @@ Digests and signatures lie packed one after the other in schedule order, the poi
 33 bytes costs a square root); so a job can be cut anywhere between two CETs, and the results of the pieces joined.
 """
 
-from typing import Self
+from typing import Any, Self
 
 from attrs import evolve, field, frozen
 
 from cfd_core.crypto import adaptor
 from cfd_core.crypto.cets import ADAPTOR_BYTES, DIGEST_BYTES, SignCetsJob, pieces
-from cfd_core.crypto.secp import Point
+from cfd_core.crypto.secp import Point, pack_points, unpack_points
 from cfd_core.crypto.signer import CetSigning
 from cfd_core.errors import DecodeError
 
@@ -41,6 +41,14 @@ class VerifyCetsJob:
         signatures = self.signatures[start * ADAPTOR_BYTES : stop * ADAPTOR_BYTES]
         digests = self.digests[start * DIGEST_BYTES : stop * DIGEST_BYTES]
         return evolve(self, digests=digests, points=self.points[start:stop], signatures=signatures)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _verify_job, (self.key, self.digests, pack_points(self.points), self.signatures)
+
+
+def _verify_job(key: bytes, digests: bytes, points: bytes, signatures: bytes) -> VerifyCetsJob:
+    """As it arrives in another process."""
+    return VerifyCetsJob(key, digests, unpack_points(points), signatures)
 
 
 def sign_cets(job: CetSigning) -> bytes:

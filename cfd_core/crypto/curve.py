@@ -9,7 +9,7 @@ depends on them. Every library call releases the interpreter lock, so threads sc
 never changed after import; coincurve blinds it once with fresh randomness, which no result depends on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from coincurve._libsecp256k1 import ffi, lib
@@ -161,10 +161,21 @@ class Point:
         return f"Point({self.encode().hex()})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Both coordinates, so that a worker process reading thousands of points need not take square roots.
-        output = _new(_BYTES65)
-        lib.secp256k1_ec_pubkey_serialize(_CTX, output, _new(_LENGTH, 65), self.raw, lib.SECP256K1_EC_UNCOMPRESSED)
-        return _parse_uncompressed, (_buffer(output)[:],)
+        return _parse_uncompressed, (pack_points((self,)),)
+
+
+def pack_points(points: Sequence[Point]) -> bytes:
+    """For another process, 65 bytes each: with both coordinates, so that who reads them need not take square roots."""
+    output, length = _new("unsigned char[]", 65 * len(points)), _new(_LENGTH, 65)
+    for index, point in enumerate(points):
+        lib.secp256k1_ec_pubkey_serialize(_CTX, output + 65 * index, length, point.raw, lib.SECP256K1_EC_UNCOMPRESSED)
+    packed: bytes = _buffer(output)[:]
+    return packed
+
+
+def unpack_points(packed: bytes) -> tuple[Point, ...]:
+    """The points of `pack_points`; `DecodeError` for anything else."""
+    return tuple(_parse_uncompressed(packed[at : at + 65]) for at in range(0, len(packed), 65))
 
 
 def _parse_uncompressed(data: bytes) -> Point:

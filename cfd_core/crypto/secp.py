@@ -16,11 +16,13 @@ from cfd_core.crypto.curve import (
     ORDER,
     Point,
     PointAtInfinity,
+    pack_points,
     public_key,
     scalar_mul_add,
     scalar_negate,
     scalar_quotient_low,
     scalar_sum,
+    unpack_points,
     valid_scalar,
 )
 from cfd_core.errors import DecodeError, RuleViolation
@@ -36,6 +38,7 @@ __all__ = [
     "ecdsa_sign",
     "ecdsa_verify",
     "low_s",
+    "pack_points",
     "public_key",
     "scalar_mul_add",
     "scalar_negate",
@@ -46,6 +49,7 @@ __all__ = [
     "schnorr_verify",
     "sha256",
     "tagged_hash",
+    "unpack_points",
     "valid_scalar",
 ]
 

@@ -56,7 +56,7 @@ class Node:
     ) -> None:
         """Touches nothing. Services of the user's own may be added to `supervisor`.
 
-        `jobs` runs the slow crypto; None: on a thread per core.
+        `jobs` runs the slow crypto; None: on a thread per core. Its worker processes, if any, are kept going.
         """
         self.config, self.clock = config, clock
         self.peer_id = peer_id(config.keychain.transport_key())
@@ -84,6 +84,9 @@ class Node:
         limits = config.clock_limits or ClockLimits.of(config.network)
         services: list[Service] = [self._folder, self._database, self._chain, self._wallet, self._payments]
         clock_watch = ClockService(clock.now, lambda: self.block_time, limits)
+        if (workers := self._jobs.service) is not None:
+            workers.wait_first = self.settled
+            services.append(workers)
         services += [self._oracle, clock_watch, self._protocols, self._network]
         self.supervisor = Supervisor([*services, *self.links], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)

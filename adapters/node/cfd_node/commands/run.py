@@ -21,11 +21,12 @@ from cfd_node.clock import Clock, ShiftableClock
 from cfd_node.commands.configured import config_options, json_option, passphrase
 from cfd_node.commands.sandbox import stopped_by_signal
 from cfd_node.commands.server import PINS_FILE
-from cfd_node.config import Config, ConfigError, Traffic, check_mainnet, database_url
+from cfd_node.config import Config, ConfigError, Traffic, Workers, check_mainnet, database_url
 from cfd_node.daemon import MakerLimits
 from cfd_node.daemon.assembly import Daemon, assemble, make_folder
 from cfd_node.folder import FolderRefused
 from cfd_node.heap import freeze_when_loaded
+from cfd_node.jobs import JobRunner, cores
 from cfd_node.logs import LogBook, configure_logs
 from cfd_node.node import NodeConfig
 from cfd_node.proxy import Socks5
@@ -96,8 +97,15 @@ def put_together(
         api=(listen.host, listen.port),
         feed=BitmexFeed(clock.now) if config.feed.bitmex else None,
         phrase=phrase,
+        jobs=job_runner(config),
         pages=config.api.pages,
     )
+
+
+def job_runner(config: Config) -> JobRunner:
+    """What does the slow crypto: worker processes, unless there is but one core or the settings say otherwise."""
+    usual = Workers.PROCESSES if cores() > 1 else Workers.THREADS
+    return JobRunner(workers=config.crypto.count, processes=(config.crypto.workers or usual) is Workers.PROCESSES)
 
 
 def node_config(config: Config, keychain: Keychain) -> NodeConfig:

@@ -4,7 +4,7 @@ from cfd_node.config.database import database_url
 from cfd_node.config.example import example
 from cfd_node.config.mainnet import check_mainnet
 from cfd_node.config.reading import ConfigError, load_config, parse_config
-from cfd_node.config.settings import ACKNOWLEDGEMENT, Config, MakerAddress, Traffic
+from cfd_node.config.settings import ACKNOWLEDGEMENT, Config, MakerAddress, Traffic, Workers
 
 __all__ = [
     "ACKNOWLEDGEMENT",
@@ -12,6 +12,7 @@ __all__ = [
     "ConfigError",
     "MakerAddress",
     "Traffic",
+    "Workers",
     "check_mainnet",
     "database_url",
     "example",

@@ -52,6 +52,13 @@ class Traffic(Enum):
     PEERS = "peers"
 
 
+class Workers(Enum):
+    """What signs and verifies CETs."""
+
+    THREADS = "threads"
+    PROCESSES = "processes"
+
+
 @frozen
 class MakerAddress:
     """A maker: where it listens, and the fingerprint it must show there."""
@@ -285,6 +292,19 @@ class ApiSettings:
 
 
 @frozen(kw_only=True)
+class CryptoSettings:
+    """What makes and checks the signatures of contracts."""
+
+    workers: Workers | None = option(
+        perhaps(one_of(Workers)),
+        None,
+        "What signs and verifies a contract's transactions. Processes are faster, at 30 MB each; threads need nothing\n"
+        "to be started, and do the work until processes are there. None: processes where there is more than one core.",
+    )
+    count: int | None = option(perhaps(whole(1, 256, "workers")), None, "How many of them; none: one for each core.")
+
+
+@frozen(kw_only=True)
 class LogSettings:
     """What is written about the node's doings."""
 
@@ -309,6 +329,7 @@ class Config:
     wallet: WalletSettings = section(WalletSettings, "The wallet.")
     database: DatabaseSettings = section(DatabaseSettings, "The books.")
     api: ApiSettings = section(ApiSettings, "Pages and API.")
+    crypto: CryptoSettings = section(CryptoSettings, "The slow work.")
     logs: LogSettings = section(LogSettings, "Logs.")
 
     @property

@@ -16,6 +16,7 @@ TITLES: Final = {
     "chain": "Bitcoin network (Electrum)",
     "wallet": "Wallet",
     "payments": "Payments",
+    "workers": "Worker processes",
     "oracle": "Oracle",
     "clock": "Clock",
     "protocols": "Contracts",
