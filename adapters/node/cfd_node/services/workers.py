@@ -225,7 +225,7 @@ def _process(end: int) -> "subprocess.Popen[bytes]":
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=_environment(),
-        start_new_session=True,  # Ctrl-C is for the node
+        process_group=0,  # Ctrl-C is for the node
     )
 
 
