@@ -11,11 +11,13 @@ from cfd_core.crypto.curve import (
     ORDER,
     Point,
     PointAtInfinity,
+    pack_points,
     public_key,
     scalar_mul_add,
     scalar_negate,
     scalar_quotient_low,
     scalar_sum,
+    unpack_points,
 )
 from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.values import Secret
@@ -129,6 +131,17 @@ def test_arithmetic_leaves_its_operands_alone() -> None:
     point = at(3)
     _ = -point, point.mul_public(b32(5)), point.mul_secret(secret(5)), point.mul_add_public(5, 5), point + point
     assert pickle.loads(pickle.dumps(point)).encode() == at(3).encode()  # noqa: S301
+
+
+def test_many_points_travel_as_one_object() -> None:
+    points = tuple(at(value) for value in (1, 2, -3, 77))
+    read = unpack_points(pack_points(points))
+    assert read == points
+    assert [point.encode() for point in read] == [point.encode() for point in points]
+    assert unpack_points(pack_points(())) == ()
+    for spoilt in (pack_points(points)[:-1], bytes(65), b"\x04" + bytes(64)):
+        with pytest.raises(DecodeError):
+            unpack_points(spoilt)
 
 
 def test_sums_of_nothing_or_to_nothing() -> None:
