@@ -1,101 +1,106 @@
 """Walks on real nodes over an embedded chain: what the sandbox's taker can live through."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from cfd_node.clock import ShiftableClock
-from cfd_node.logs import LogBook
-from cfd_node.sandbox import Sandbox, SandboxPlan
+from cfd_web.pages.wording import utc
 from cfd_web.testing import samples
-from nicegui.testing.general import nicegui_reset_globals
 from playwright.async_api import Browser, expect
 
 from cfd_core.values import HOUR, Timestamp
 from tests.ui.house import Visitor
+from tests.ui.market import MINUTES, Market, shown, shown_times
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-MINUTES = 5 * 60_000
-"""Milliseconds for what several nodes and some blocks take part in."""
+SPREAD = 15 * 60
+"""Seconds after an hour within which every rollover is due."""
+FALLEN = 20_000
+"""USD; nobody who is long with leverage has anything left there."""
 
 
-async def test_a_position_rolls_over_and_is_settled_and_the_money_sent_away(browser: Browser, tmp_path: Path) -> None:
-    clock = ShiftableClock()
-    async with market(tmp_path, clock) as world, arriving(browser, world) as visitor:
-        await take(visitor)
-        await turn(world, clock, Timestamp(clock.now() + HOUR))
-        await be_rolled_over(visitor)
+async def test_a_position_is_rolled_over_and_settled_and_the_money_sent_away(browser: Browser, tmp_path: Path) -> None:
+    async with Market(tmp_path, early_in_an_hour()) as market, market.arriving(browser) as visitor:
+        await take(visitor, market, hours=12)
+        await do(visitor, "Roll over", "The new expiry is")
+        await shown_times(visitor, "revision revoked", 1)
+        await market.turn(Timestamp(market.next_hour() + SPREAD))
+        await shown_times(visitor, "revision revoked", 2)  # by itself, while one looks
         await settle(visitor)
         await withdraw(visitor)
         assert (visitor.complaints, visitor.strangers()) == ([], [])
 
 
-@asynccontextmanager
-async def market(folder: Path, clock: ShiftableClock) -> AsyncIterator[Sandbox]:
-    """A chain, an oracle, a maker and a taker."""
-    plan = SandboxPlan(folder=folder, maker_port=0, taker_port=0, block_seconds=1)
-    with nicegui_reset_globals():
-        async with Sandbox(plan, clock, LogBook()) as world:
-            yield world
+async def test_a_position_is_closed_by_force_until_the_money_is_back(browser: Browser, tmp_path: Path) -> None:
+    async with Market(tmp_path, early_in_an_hour()) as market, market.arriving(browser) as visitor:
+        expiry = await take(visitor, market, hours=4)
+        await force_close(visitor)
+        market.attest(expiry, 51_000)
+        await market.turn(Timestamp(expiry + 5))
+        await shown(visitor, "^closed: Ended by CET")
+        await shown(visitor, r"^\+[0-9,]+ sats \(\+")
+        assert (visitor.complaints, visitor.strangers()) == ([], [])
 
 
-@asynccontextmanager
-async def arriving(browser: Browser, world: Sandbox) -> AsyncIterator[Visitor]:
-    """Signed in at the taker's pages."""
-    async with Visitor.arriving(browser, world.taker.service.url) as visitor:
-        await visitor.sign_in(world.taker.token.reveal().decode())
-        await visitor.page.wait_for_url(re.compile("/$"))
-        await visitor.sees("Sandbox (regtest)")
-        yield visitor
+async def test_a_liquidation_is_seen(browser: Browser, tmp_path: Path) -> None:
+    """The counterparty is out of reach, so nothing is rolled over or settled; the price falls at an hour."""
+    async with Market(tmp_path, early_in_an_hour()) as market, market.arriving(browser) as visitor:
+        await take(visitor, market, hours=12)
+        position = visitor.page.url.removeprefix(visitor.url)
+        await visitor.go("/health")
+        maker = visitor.page.get_by_role("region", name=re.compile("Connection to"))
+        await maker.get_by_role("button", name="Stop").click()
+        await expect(maker.get_by_text("stopped, for")).to_be_visible(timeout=MINUTES)
+        await visitor.go(position)
+        await shown(visitor, "^open: ")
+        hour = Timestamp(market.next_hour() + 2 * HOUR)  # the sandbox itself has fixed the prices of the two before
+        market.attest(hour, FALLEN)
+        await market.turn(Timestamp(hour + 5))
+        await shown(visitor, "^closed: Ended by liquidation")
+        await shown(visitor, r"\(-100\.0 %\)")
+        assert (visitor.complaints, visitor.strangers()) == ([], [])
 
 
-async def turn(world: Sandbox, clock: ShiftableClock, at: Timestamp) -> None:
-    """Chain and clocks go on to a time."""
-    await world.control.turn_to(at)
-    clock.turn_to(at)
+def early_in_an_hour() -> ShiftableClock:
+    """Nothing that is due at full hours comes in between by itself. Two days ago: the walks turn the clock on, and the
+    chain's engine refuses blocks from the future.
+    """
+    return ShiftableClock(Timestamp(ShiftableClock().now() // HOUR * HOUR - 48 * HOUR + 300))
 
 
-async def shown(visitor: Visitor, text: str) -> None:
-    """It shows, though several nodes and some blocks come before it."""
-    found = visitor.page.get_by_text(re.compile(text)).filter(visible=True)
-    await expect(found.first).to_be_visible(timeout=MINUTES)
+async def take(visitor: Visitor, market: Market, *, hours: int) -> Timestamp:
+    """An offer that expires then, until it is open; the expiry."""
+    expiry = await market.offer(hours)
+    offered = visitor.page.get_by_role("row").filter(has_text=utc(expiry))
+    await offered.get_by_role("checkbox").click(timeout=MINUTES)
+    await visitor.sees("This is what it would mean:")
+    await visitor.page.get_by_label("Leverage", exact=True).click()
+    await visitor.page.get_by_role("option", name="2", exact=True).click()
+    await visitor.sees("This is what it would mean:")
+    await visitor.press("Take the offer")
+    await visitor.press("Take it")
+    await shown(visitor, "^open: ")
+    await market.quote_by_itself()
+    return expiry
 
 
-async def take(visitor: Visitor, leverage: int = 2) -> None:
-    """Until it is open. Another offer may take the place of one that is looked at: then look again."""
-    for _ in range(10):
-        await visitor.go("/")
-        await visitor.page.get_by_role("checkbox").first.click()
-        await visitor.sees("This is what it would mean:")
-        await visitor.page.get_by_label("Leverage", exact=True).click()
-        await visitor.page.get_by_role("option", name=str(leverage), exact=True).click()
-        await visitor.sees("This is what it would mean:")
-        await visitor.press("Take the offer")
-        asked = visitor.button("Take it").or_(visitor.page.locator(".q-notification"))
-        await expect(asked.first).to_be_visible(timeout=MINUTES)
-        if not await visitor.button("Take it").is_visible():
-            continue
-        await visitor.press("Take it")
-        answered = "location.pathname.startsWith('/positions/') || !!document.querySelector('.q-notification')"
-        await visitor.page.wait_for_function(answered, timeout=MINUTES)
-        if "/positions/" in visitor.page.url:
-            return await shown(visitor, "^open: ")
-    raise AssertionError("the quotes go too fast")
-
-
-async def be_rolled_over(visitor: Visitor) -> None:
-    """By itself, while one looks."""
-    await shown(visitor, "^rollover prepared$")
-    await shown(visitor, "^revision revoked$")
+async def do(visitor: Visitor, action: str, what_it_means: str) -> None:
+    """Press until it can be done (right after the clock was turned, no quote is fresh), read what it means, agree."""
+    refused, asked = visitor.page.locator(".q-notification"), visitor.page.get_by_role("dialog")
+    while True:
+        await visitor.press(action)
+        await expect(asked.or_(refused).first).to_be_visible(timeout=MINUTES)
+        if await asked.is_visible():
+            break
+        await expect(refused).to_have_count(0, timeout=MINUTES)
+    await visitor.sees(what_it_means)
+    await visitor.press("Go on")
 
 
 async def settle(visitor: Visitor) -> None:
-    await visitor.press("Settle")
-    await visitor.sees("The money is back about")
-    await visitor.press("Go on")
+    await do(visitor, "Settle", "The money is back about")
     await shown(visitor, "^closed: Ended by close")
 
 
@@ -108,3 +113,9 @@ async def withdraw(visitor: Visitor) -> None:
     await visitor.press("Send")
     await shown(visitor, "^Sent: ")
     await shown(visitor, "^-12[34],[0-9]{3} sats$")
+
+
+async def force_close(visitor: Visitor) -> None:
+    await do(visitor, "Force close", "The money is back about")
+    await shown(visitor, "^closing: The commit is on the chain; the oracle has not spoken yet")
+    await shown(visitor, "^commit, block ")

@@ -51,6 +51,10 @@ async def test_units_figures_and_an_explorer_are_chosen_for_this_browser(visitor
     await expect(link).to_have_attribute("href", f"https://explorer.example/tx/{txid}", timeout=PATIENCE)
     await expect(link).to_have_attribute("target", "_blank")
     await expect(link).to_have_attribute("rel", "noreferrer noopener")
+    await visitor.page.set_viewport_size({"width": 390, "height": 844})
+    await expect(visitor.page.locator(".q-table__grid-item").get_by_role("link", name=txid)).to_have_attribute(
+        "href", f"https://explorer.example/tx/{txid}", timeout=PATIENCE
+    )
     await visitor.page.get_by_label("Address", exact=True).fill(samples.ADDRESS)
     await visitor.page.get_by_label("Amount, BTC").fill("0.00005")
     await visitor.press("Preview")

@@ -1,6 +1,6 @@
 """CFDs as models: one row each, and the whole story of one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -26,6 +26,13 @@ ACTIONS: Final = {
     "force close": CfdAction.FORCE_CLOSE,
     "choose": CfdAction.CHOOSE,
 }
+REASONS: Final = {
+    e.CloseReason.COMMAND: "because you asked for it",
+    e.CloseReason.LIQUIDATION: "because an hour's price liquidates one side",
+    e.CloseReason.EXPIRED: "because it expired and was not settled together",
+    e.CloseReason.UNREVOKED: "because the counterparty left a rollover open",
+}
+LOCK_NEWS: Final = (e.LockSeen, e.LockGone, e.LockConflictSeen)
 
 
 def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
@@ -89,7 +96,7 @@ def detail_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdDetail:
     return m.CfdDetail(
         row=row_of(node, cfd, price),
         timeline=tuple(_moment(event) for event in history),
-        transactions=tuple(_transactions(cfd, node.engine.tip)),
+        transactions=tuple(_transactions(cfd, history, node.engine.tip)),
         payoff=payoff(curve, cfd.position),
         progress=progress_of(node, cfd),
         event=cfd.settlement.event_id,
@@ -101,14 +108,23 @@ def _moment(event: e.Event) -> m.Moment:
     at: Timestamp | None = getattr(event, "at", None)
     raw = getattr(event, "transaction", None) or getattr(event, "commit", None) or getattr(event, "lock", None)
     txid = Transaction.parse(raw).txid if isinstance(raw, bytes) and raw else None
-    meaning = str(getattr(event, "reason", "") or "")
-    return m.Moment(at=at, title=words_of(event), meaning=meaning, txid=txid)
+    return m.Moment(at=at, title=words_of(event), meaning=_meaning(event), txid=txid)
 
 
-def _transactions(cfd: Cfd, tip: int) -> Iterable[m.ContractTx]:
+def _meaning(event: e.Event) -> str:
+    match event:
+        case e.ForceCloseStarted():
+            return REASONS[event.reason]
+        case e.LockSeen() | e.CommitSeen() | e.ExitSeen() | e.CloseSeen():
+            return f"in block {event.height}" if event.height else "not in a block yet"
+        case _:
+            return str(getattr(event, "reason", ""))
+
+
+def _transactions(cfd: Cfd, history: Sequence[e.Event], tip: int) -> Iterable[m.ContractTx]:
     held, phase = cfd.held, cfd.phase
     if held is not None and held.lock and not isinstance(phase, p.CONFLICTS):
-        yield _tx("lock", held.lock, phase.lock_height if isinstance(phase, p.Open) else None, tip)
+        yield _tx("lock", held.lock, _lock_height(history), tip)
     if held is not None and held.cancel:
         yield _tx("cancel", held.cancel, None, tip)
     if isinstance(phase, p.ClosePending):
@@ -121,6 +137,12 @@ def _transactions(cfd: Cfd, tip: int) -> Iterable[m.ContractTx]:
     if isinstance(phase, p.EXITING):
         exit_height = phase.exit_height if isinstance(phase, p.ExitConfirmed) else None
         yield _tx(phase.exit.kind.value, phase.exit.transaction, exit_height, tip)
+
+
+def _lock_height(history: Sequence[e.Event]) -> int | None:
+    """Of the block that it was last seen in; most phases do not keep that."""
+    said = [event.height if isinstance(event, e.LockSeen) else 0 for event in history if isinstance(event, LOCK_NEWS)]
+    return said[-1] or None if said else None
 
 
 def _tx(kind: str, raw: bytes, height: int | None, tip: int) -> m.ContractTx:

@@ -1,8 +1,6 @@
-"""What several pages show alike: figures with their words explained, the payoff curve, tables, and the common style."""
+"""What several pages show alike: figures with their words explained, the payoff curve, and the common style."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -51,7 +49,9 @@ CSS: Final = """
 .q-table td, .q-table th { font-variant-numeric: tabular-nums }
 .q-table td.wraps { white-space: normal; min-width: 9rem }
 .q-table__grid-item-row { display: flex; justify-content: space-between; gap: 1rem }
-.q-table__grid-item-value { text-align: right }
+.q-table__grid-item-value { text-align: right; overflow-wrap: anywhere; min-width: 0 }
+.q-table__grid-item-card { position: relative }
+.q-table__grid-item-card a.of-the-whole::after { content: ""; position: absolute; inset: 0 }
 a.here { text-decoration: underline !important; text-underline-offset: 6px; text-decoration-thickness: 2px }
 a:focus-visible, button:focus-visible, [tabindex]:focus-visible { outline: 3px solid #f59e0b; outline-offset: 2px }
 :root { --link: #1f4e79; --bad: #b00020; --good: #146c2e }
@@ -86,45 +86,6 @@ def figures(pairs: Iterable[tuple[str, str]]) -> None:
         for name, value in pairs:
             word(name)
             ui.label(value).classes("text-right font-medium tabular-nums")
-
-
-_HEADER: Final = """<q-th :props="props"><span class="explained" tabindex="0" aria-description="{meaning}"
->{{{{ props.col.label }}}}<q-tooltip class="text-sm max-w-xs">{meaning}</q-tooltip></span></q-th>"""
-
-
-def table(columns: Iterable[tuple[str, str, str]], key: str, nothing: str, **how: Any) -> ui.table:
-    """`columns` are name, title and side (`left`, `right` or `wrap`). On a phone each row becomes a card of its own."""
-    described = [
-        {
-            "name": name,
-            "label": title,
-            "field": name,
-            "align": "left" if side == "wrap" else side,
-            "classes": "wraps" if side == "wrap" else "",
-        }
-        for name, title, side in columns
-    ]
-    made = ui.table(columns=described, rows=[], row_key=key, **how).classes("w-full")
-    for slot, label in (("header", "Choose all"), ("body", "Choose this row")):
-        made.add_slot(f"{slot}-selection", f'<q-checkbox v-model="props.selected" aria-label="{label}" />')
-    for column in described:
-        if column["label"] in TERMS:
-            made.add_slot(f"header-cell-{column['name']}", _HEADER.format(meaning=TERMS[str(column["label"])]))
-    made.add_slot("no-data", f"<span>{nothing}</span>")
-    return made.props(':grid="Quasar.Screen.lt.md" hide-selected-banner')
-
-
-def link_column(made: ui.table, column: str, path: str) -> None:
-    """Make a column lead to `path` followed by the row's key, so that the keyboard reaches it."""
-    link = f"""<a class="plain-link" :href="'{path}' + props.row.key">{{{{ props.value }}}}</a>"""
-    made.add_slot(f"body-cell-{column}", f'<q-td :props="props">{link}</q-td>')
-
-
-def explorer_column(made: ui.table, column: str) -> None:
-    """Make a column of transactions lead to the row's `href`, where it has one."""
-    link = """<a v-if="props.row.href" class="plain-link" target="_blank" rel="noreferrer noopener"
-        :href="props.row.href">{{ props.value }}</a><span v-else>{{ props.value }}</span>"""
-    made.add_slot(f"body-cell-{column}", f'<q-td :props="props">{link}</q-td>')
 
 
 def transaction(say: Wording, txid: str) -> None:
@@ -169,20 +130,6 @@ def payoff(say: Wording, points: Iterable[m.PayoffPoint], price: Decimal | None)
         "grid": {"left": 16, "right": 48, "top": 40, "bottom": 8, "containLabel": True},
         "series": [line],
     }
-
-
-def written(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Rows as CSV, after a line of names. A text that a spreadsheet would take for a formula gets a quote before it."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\r\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _harmless(row.get(name)) for name in names})
-    return text.getvalue()
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 class Patch:

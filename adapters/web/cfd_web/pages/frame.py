@@ -40,10 +40,12 @@ def frame(here: Place) -> Iterator[None]:
     """Build the page's own content inside."""
     ui.colors(primary="#1f4e79")
     ui.add_css(CSS)
-    with ui.header().classes("items-center gap-x-4 gap-y-1").props('aria-label="Pages"'):
-        _links()
-        ui.space()
-        with ui.element("div").props('role="status" aria-live="polite"'):
+    with ui.header().classes("items-center gap-x-4 gap-y-0 max-md:px-3 max-md:py-1").props('aria-label="Pages"'):
+        # on a phone the pages stand below how the node is
+        with ui.row().classes("items-center gap-x-4 gap-y-0 max-md:gap-x-3 max-md:w-full max-md:order-last"):
+            _links()
+        ui.space().classes("max-md:hidden")
+        with ui.element("div").classes("max-md:grow").props('role="status" aria-live="polite"'):
             chip = ui.link("", "/health").classes("text-white text-sm")
         ui.button(icon="logout", on_click=_sign_out).props('flat round dense color=white aria-label="Sign out"')
     banner = ui.label("").classes("w-full text-center bg-amber-300 text-black py-1 rounded")
@@ -72,7 +74,7 @@ def frame(here: Place) -> Iterator[None]:
 def _links() -> None:
     now = ui.context.client.request.url.path if ui.context.client.request else ""
     for path, name in PAGES.items():
-        link = ui.link(name, path).classes("text-white no-underline text-base")
+        link = ui.link(name, path).classes("text-white no-underline text-base max-md:text-sm py-1")
         if now == path or (path != "/" and now.startswith(path)):
             link.classes("here").props('aria-current="page"')
 

@@ -1,5 +1,6 @@
 """A maker's side: what is asked for, what is offered, what is at stake with whom, and who is kept out."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from nicegui import ui
@@ -7,10 +8,11 @@ from nicegui import ui
 from cfd_web import models as m
 from cfd_web.client import calls
 from cfd_web.pages.asking import do_if_agreed
-from cfd_web.pages.drawing import figures, link_column, table
+from cfd_web.pages.drawing import Patch, figures
 from cfd_web.pages.frame import frame
 from cfd_web.pages.offering import offer_form
 from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
+from cfd_web.pages.tables import table
 from cfd_web.pages.wording import Wording, ahead, utc
 
 OFFERS: Final = (
@@ -54,39 +56,39 @@ async def making_page() -> None:
     here = place()
     with frame(here):
         ui.label("Requests that wait for you").classes("text-lg")
-        waiting = ui.column().classes("w-full")
+        waiting = Patch()
         ui.label("Your offers").classes("text-lg")
         offered = table(OFFERS, "id", "You offer nothing now.", selection="multiple")
         with ui.row():
             ui.button("Publish an offer", on_click=lambda: offer_form(here))
             ui.button("Withdraw the chosen ones", on_click=lambda: _withdraw(here, offered)).props("outline")
         ui.label("At stake").classes("text-lg")
-        total = ui.column().classes("w-full")
+        total = Patch()
         by_peer = table(PEERS, "peer", "Nothing is open with anybody.", selection="single")
         ui.button("Block the chosen counterparty", on_click=lambda: _block(here, by_peer)).props("outline")
         by_expiry = table(EXPIRIES, "expiry", "Nothing expires.")
         ui.label("Rollovers due").classes("text-lg")
-        due = table(ROLLOVERS, "key", "Nothing is rolled over by itself.")
-        link_column(due, "id", "/positions/")
+        due = table(ROLLOVERS, "key", "Nothing is rolled over by itself.", inside="id")
         ui.label("Kept out").classes("text-lg")
-        kept_out = ui.column().classes("w-full")
+        kept_out = Patch()
 
     async def refresh() -> None:
-        await _show_requests(here, waiting)
+        requests = await quietly(here, calls.requests())
+        waiting.show(requests, lambda: _requests(here, requests))
         offers = await quietly(here, calls.own_offers())
         if not isinstance(offers, str):
             offered.rows = [_offer(here.say, offer) for offer in offers.offers]
         found = await quietly(here, calls.exposure())
-        total.clear()
-        with total:
-            figures([("At stake", found)] if isinstance(found, str) else _total(here.say, found))
+        values = [("At stake", found)] if isinstance(found, str) else _total(here.say, found)
+        total.show(values, lambda: figures(values))
         if not isinstance(found, str):
             by_peer.rows = [_peer(here.say, peer) for peer in found.by_peer]
             by_expiry.rows = [_expiry(here.say, expiry) for expiry in found.by_expiry]
         open_now = await quietly(here, calls.cfds(over=False))
         if not isinstance(open_now, str):
             due.rows = _rollovers(here.say, open_now)
-        await _show_blocked(here, kept_out)
+        blocked = await quietly(here, calls.blocked())
+        kept_out.show(blocked, lambda: _blocked(here, blocked))
 
     keep_fresh(here, refresh)
 
@@ -94,24 +96,18 @@ async def making_page() -> None:
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-async def _show_requests(here: Place, into: ui.column) -> None:
-    found = await quietly(here, calls.requests())
-    into.clear()
-    with into:
-        if isinstance(found, str) or not found:
-            ui.label(found if isinstance(found, str) else "None.")
-            return
-        for request in found:
-            with ui.card().classes("w-full").props('role="region" aria-label="Request"'):
-                ui.label(_asked(here.say, request))
-                ui.label(f"From {request.peer}; without an answer it is rejected at {utc(request.answer_by)}.").classes(
-                    "text-sm break-all"
-                )
-                with ui.row():
-                    ui.button("Accept", on_click=lambda request=request: _answer(here, request, yes=True))
-                    ui.button("Reject", on_click=lambda request=request: _answer(here, request, yes=False)).props(
-                        "outline"
-                    )
+def _requests(here: Place, found: Sequence[m.Request] | str) -> None:
+    if isinstance(found, str) or not found:
+        ui.label(found if isinstance(found, str) else "None.")
+        return
+    for request in found:
+        with ui.card().classes("w-full").props('role="region" aria-label="Request"'):
+            ui.label(_asked(here.say, request))
+            late = f"without an answer it is rejected at {utc(request.answer_by)}."
+            ui.label(f"From {request.peer}; {late}").classes("text-sm break-all")
+            with ui.row():
+                ui.button("Accept", on_click=lambda request=request: _answer(here, request, yes=True))
+                ui.button("Reject", on_click=lambda request=request: _answer(here, request, yes=False)).props("outline")
 
 
 def _asked(say: Wording, request: m.Request) -> str:
@@ -199,6 +195,7 @@ def _rollovers(say: Wording, found: m.Cfds) -> list[dict[str, Any]]:
         {
             "key": row.id,
             "id": row.id[:8],
+            "href": f"/positions/{row.id}",
             "when": f"{utc(at)}, {ahead(at, found.at)}",
             "expiry": utc(row.expiry),
             "position": f"{row.position.value} {say.whole(row.quantity)} USD",
@@ -215,16 +212,11 @@ async def _block(here: Place, by_peer: ui.table) -> None:
             ui.notify("Blocked. What is open with it runs on.")
 
 
-async def _show_blocked(here: Place, into: ui.column) -> None:
-    found = await quietly(here, calls.blocked())
-    into.clear()
-    with into:
-        if isinstance(found, str) or not found.peers:
-            ui.label(found if isinstance(found, str) else "Nobody.")
-            return
-        for peer in found.peers:
-            with ui.row().classes("items-center"):
-                ui.label(peer).classes("font-mono text-sm break-all")
-                ui.button("Let in again", on_click=lambda peer=peer: ask(here, calls.unblock(peer))).props(
-                    "outline dense"
-                )
+def _blocked(here: Place, found: m.Blocked | str) -> None:
+    if isinstance(found, str) or not found.peers:
+        ui.label(found if isinstance(found, str) else "Nobody.")
+        return
+    for peer in found.peers:
+        with ui.row().classes("items-center"):
+            ui.label(peer).classes("font-mono text-sm break-all")
+            ui.button("Let in again", on_click=lambda peer=peer: ask(here, calls.unblock(peer))).props("outline dense")

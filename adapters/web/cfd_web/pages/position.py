@@ -106,7 +106,7 @@ def _life(say: Wording, found: m.CfdDetail) -> None:
     ui.label("Its life so far").classes("text-lg")
     with ui.timeline(side="right"):
         for moment in found.timeline:
-            with ui.timeline_entry(moment.meaning, title=moment.title, subtitle=utc(moment.at)):
+            with ui.timeline_entry(moment.meaning, title=moment.title, subtitle=utc(moment.at) if moment.at else None):
                 if moment.txid is not None:
                     transaction(say, moment.txid)
     if found.transactions:

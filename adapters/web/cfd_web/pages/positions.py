@@ -7,10 +7,10 @@ from nicegui import ui
 from cfd_web import models as m
 from cfd_web.client import calls
 from cfd_web.models.changes import KINDS
-from cfd_web.pages.drawing import link_column, table, written
 from cfd_web.pages.frame import frame
 from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
 from cfd_web.pages.position import distance
+from cfd_web.pages.tables import table, written
 from cfd_web.pages.wording import Wording, ahead, utc
 
 COLUMNS: Final = (
@@ -47,9 +47,8 @@ async def positions_page() -> None:
     """All CFDs, newest first."""
     here = place()
     with frame(here):
-        held = table(COLUMNS, "key", "No position yet: take an offer on the Trade page.")
-        link_column(held, "id", "/positions/")
-        held.on("rowClick", lambda event: ui.navigate.to(f"/positions/{event.args[1]['key']}"))
+        held = table(COLUMNS, "key", "No position yet: take an offer on the Trade page.", inside="id")
+        held.on("rowClick", lambda event: ui.navigate.to(event.args[1]["href"]))
         ui.button("Save as CSV", icon="download", on_click=lambda: _export(here)).props("outline no-caps")
 
     async def refresh() -> None:
@@ -75,6 +74,7 @@ def _row(say: Wording, row: m.CfdRow, now: int) -> dict[str, Any]:
     return {
         "key": row.id,
         "id": row.id[:8],
+        "href": f"/positions/{row.id}",
         "state": row.state,
         "position": f"{row.position.value} {row.leverage}x, {say.whole(row.quantity)} USD",
         "price": say.usd(row.price),

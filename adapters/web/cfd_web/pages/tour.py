@@ -10,7 +10,7 @@ from cfd_web.pages.place import Place, remember
 STEPS: Final = (
     (
         "How the node is",
-        "In the top right corner stands whether all is well. Health shows each part of the node: what it is doing, "
+        "On top of every page stands whether all is well. Health shows each part of the node: what it is doing, "
         "since when, and what you can do about it. These pages stay open whatever is down.",
         ("/health", "Health"),
     ),

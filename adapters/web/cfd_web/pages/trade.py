@@ -9,10 +9,11 @@ from cfd_core.values import Position
 from cfd_web import models as m
 from cfd_web.client import calls
 from cfd_web.pages.asking import do_if_agreed
-from cfd_web.pages.drawing import TERMS, Patch, figures, payoff, table
+from cfd_web.pages.drawing import TERMS, Patch, figures, payoff
 from cfd_web.pages.frame import frame
 from cfd_web.pages.market import Market
 from cfd_web.pages.place import Place, keep_fresh, place, quietly
+from cfd_web.pages.tables import table
 from cfd_web.pages.tour import tour
 from cfd_web.pages.wording import Wording, utc
 

@@ -10,9 +10,10 @@ from cfd_web import models as m
 from cfd_web.client import calls
 from cfd_web.pages.asking import do_if_agreed
 from cfd_web.pages.backup import check_backup
-from cfd_web.pages.drawing import explorer_column, figures, table, written
+from cfd_web.pages.drawing import Patch, figures
 from cfd_web.pages.frame import frame
 from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
+from cfd_web.pages.tables import table, written
 from cfd_web.pages.wording import Wording, utc
 
 COLUMNS: Final = (
@@ -32,23 +33,21 @@ async def wallet_page() -> None:
     """Balance, deposit, send, history."""
     here = place()
     with frame(here):
-        balance = ui.column().classes("w-full")
+        balance = Patch()
         with ui.card().classes("w-full"):
             ui.label("Receive").classes("text-lg")
             shown = ui.column()
             ui.button("New address").on_click(lambda: _deposit(here, shown))
         _send_form(here)
-        history = table(COLUMNS, "txid", "No transactions yet.")
-        explorer_column(history, "txid")
+        history = table(COLUMNS, "txid", "No transactions yet.", outside="txid")
         with ui.row():
             ui.button("Save as CSV", icon="download", on_click=lambda: _export(here)).props("outline no-caps")
             ui.button("Check the backup words", on_click=lambda: check_backup(here)).props("outline no-caps")
 
     async def refresh() -> None:
         wallet = await quietly(here, calls.wallet())
-        balance.clear()
-        with balance:
-            figures([("Wallet", wallet)] if isinstance(wallet, str) else _figures(here.say, wallet))
+        values = [("Wallet", wallet)] if isinstance(wallet, str) else _figures(here.say, wallet)
+        balance.show(values, lambda: figures(values))
         found = await quietly(here, calls.history())
         if not isinstance(found, str):
             history.rows = [_row(here.say, entry) for entry in found.entries]
