@@ -4,11 +4,12 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
+
+from cfd_node.modules import load
 
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "accept": ("trade", "accept", "Accept the order or the settlement that a counterparty asks for."),
@@ -93,7 +94,7 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[name]
-        found = getattr(import_module(f"cfd_node.commands.{module}"), attribute)
+        found = getattr(load(f"cfd_node.commands.{module}"), attribute)
         assert isinstance(found, click.Command)  # noqa: S101 - a test holds the table against the commands
         return found
 

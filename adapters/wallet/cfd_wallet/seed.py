@@ -97,11 +97,17 @@ class SeedFile:
 
     def keychain(self, network: Network, passphrase: Secret) -> Keychain:
         """The node's keys; `WalletError` if the seed was made for another network."""
+        return self.both(network, passphrase)[1]
+
+    def both(self, network: Network, passphrase: Secret) -> tuple[Secret, Keychain]:
+        """Words and keys for the passphrase's half a second once, which does not hold other threads up; errors as of
+        `phrase` and `keychain`.
+        """
         header, phrase = self._open(passphrase)
         made_for = _network(header)
         if made_for is not network:
             raise WalletError(f"the seed in {self.path} was made for {made_for.value}, not for {network.value}")
-        return Keychain.from_mnemonic(phrase, network)
+        return phrase, Keychain.from_mnemonic(phrase, network)
 
     def _open(self, passphrase: Secret) -> tuple[Header, Secret]:
         return unseal(self._read(), KIND, VERSION, passphrase)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from cfd_core.errors import RuleViolation
 from cfd_core.values import FeeRate, Sats, Secret
 from cfd_node.clock import Clock, ShiftableClock
 from cfd_node.commands.configured import config_options, json_option, passphrase
-from cfd_node.commands.sandbox import stopped_by_signal
+from cfd_node.commands.ending import stopped_by_signal
 from cfd_node.commands.server import PINS_FILE
 from cfd_node.config import Config, ConfigError, Traffic, Workers, check_mainnet, database_url
 from cfd_node.daemon import MakerLimits
@@ -28,6 +29,7 @@ from cfd_node.folder import FolderRefused
 from cfd_node.heap import freeze_when_loaded
 from cfd_node.jobs import JobRunner, cores
 from cfd_node.logs import LogBook, configure_logs
+from cfd_node.modules import load
 from cfd_node.node import NodeConfig
 from cfd_node.proxy import Socks5
 from cfd_node.supervision import Level
@@ -70,11 +72,16 @@ def _live(config: Config, mainnet: bool, as_json: bool) -> None:
 
 
 def _open_seed(config: Config) -> tuple[Secret, Keychain]:
+    """Words and keys. Stretching the passphrase and loading the pages take half a second each, so both at once."""
     seed = SeedFile(config.folder / SEED_FILE)
     if not seed.exists():
         raise WalletError(f"there is no seed in {seed.path}: make one with `cfd init`")
-    opened = passphrase(config)
-    return seed.phrase(opened), seed.keychain(config.network, opened)
+    given = passphrase(config)
+    with ThreadPoolExecutor(1) as aside:
+        opened = aside.submit(seed.both, config.network, given)
+        if config.api.pages:
+            load("cfd_web.pages")
+        return opened.result()
 
 
 def put_together(

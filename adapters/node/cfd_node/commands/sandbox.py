@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from cfd_web.access import AccessRefused
 
 from cfd_node.clock import ShiftableClock
+from cfd_node.commands.ending import stopped_by_signal
 from cfd_node.daemon.assembly import Daemon
 from cfd_node.folder import FolderRefused
 from cfd_node.logs import LogBook, configure_logs
@@ -77,16 +77,3 @@ def told(daemon: Daemon) -> str:
         f"  token: {daemon.token.reveal().decode()}\n"
         f"  folder: {daemon.node.config.folder}"
     )
-
-
-def stopped_by_signal() -> asyncio.Event:
-    """Set by the first Ctrl-C or SIGTERM, after which a second one does what it usually does."""
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def stop(number: int) -> None:
-        ended.set()
-        loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-    return ended
