@@ -1,7 +1,7 @@
 """Keys, points and signatures.
 
-`secp` is the door to the curve library (`curve` its points and scalars), `adaptor` the ECDSA adaptor signatures of the
-DLC specification, `keys` the derivation of every key of a node from one seed.
+`secp` is the door to the curve library (`curve` its points and scalars), `quotients` divides by many scalars at once,
+`adaptor` makes the ECDSA adaptor signatures of the DLC specification, `keys` derives every key of a node from one seed.
 """
 
 from cfd_core.crypto.keys import CfdKeys, Keychain

@@ -7,17 +7,21 @@ nonce k: R' = k*G, R = k*Y, r = x(R) mod ORDER, s' = (m + r*x) / k, and (e, s) p
 Every step that depends on a secret, and how it is done (libsecp256k1, constant time, unless it says otherwise):
 
 - the nonces k (of the signature) and a (of the proof): tagged hashes over the masked key, as libsecp256k1-zkp derives
-  them. SHA-256 is `hashlib`'s, the mask one XOR of two 256-bit Python integers. A hash that is no valid scalar (once in
-  2^128) is refused, not reduced;
+  them; the blind b of each k: such a hash over the masked k, under a tag of our own. SHA-256 is `hashlib`'s, the mask
+  one XOR of two 256-bit Python integers. A hash that is no valid scalar (once in 2^128) is refused, not reduced;
 - k*G, a*G: key generation. k*Y, a*Y: the ECDH call, its "hash" handing out the point, which is checked to be on the
   curve when it comes back;
 - m + r*x and s = a + e*k: the library's scalar arithmetic on secret keys;
-- the division by k, and by y in `decrypt`: ECDSA signing's own (`scalar_quotient_low`). It computes k*G a second time
-  and the two must agree. No big-integer inverse of a secret is ever taken in Python;
-- the sign of s': one `compare_digest`. The sign is public, as s' is.
+- the division by k: `secret_quotients`. Python inverts only the products k*b, which tell nothing of k without b, and
+  b is a hash that takes k to compute; products and quotients are the library's. The division by y in `decrypt`: ECDSA
+  signing's own (`scalar_quotient_low`). No big-integer inverse of a secret is ever taken in Python.
 
-`encrypt_sign` checks what it made through the equation of s': k * s' must be m + r*x, in scalars. That costs under 1 %;
-the whole `verify` would double the price. The counterparty runs `verify` before anything depends on the signature.
+What was made is checked before it leaves, against a computer that miscalculates. Each s' by its equation: k * s' must
+be m + r*x, in scalars, one `compare_digest`. All k*G of a run by their sum: it must be (the sum of the k)*G, a point
+computed from another scalar, so that a mistake is not made twice alike; of several, all must cancel out to go unseen.
+Of R = k*Y there was and is no second computation: a wrong R makes a proof and a signature that do not verify, with a
+nonce that signs nothing else (see `aux`), so it gives nothing away and the counterparty refuses it. All this costs
+some 2 %; the whole `verify` would double the price. The counterparty runs that before anything depends on it.
 
 All of `verify`, `first_invalid` and `recover` works on values the other side knows and runs in variable time.
 
@@ -30,6 +34,7 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
+from cfd_core.crypto.quotients import inverses, secret_quotients
 from cfd_core.crypto.secp import (
     ORDER,
     Point,
@@ -37,7 +42,9 @@ from cfd_core.crypto.secp import (
     public_key,
     scalar_mul_add,
     scalar_negate,
+    scalar_product,
     scalar_quotient_low,
+    scalar_sum,
     tag_prefix,
     tagged_hash,
     valid_scalar,
@@ -50,7 +57,7 @@ SIZE: Final = 162
 
 _NONCE: Final = tag_prefix("ECDSAadaptor/non")
 _PROOF: Final = tag_prefix("DLEQ")
-_ZERO: Final = bytes(32)
+_BLIND: Final = tag_prefix("cfd/adaptor/blind")
 
 
 class _Parts(NamedTuple):
@@ -62,6 +69,17 @@ class _Parts(NamedTuple):
     proof_e: int
     proof_s: int
     r: int  # x(R) mod ORDER, not zero
+
+
+class _Begun(NamedTuple):
+    """An adaptor signature in the making, up to the division."""
+
+    encryption_point: Point
+    nonce_secret: Secret  # k
+    nonce: Point  # R = k*Y
+    base_nonce: Point  # R' = k*G
+    dividend: Secret  # m + r*x
+    blind: Secret  # b
 
 
 def encrypt_sign(key: Secret, encryption_point: Point, digest: bytes, aux: bytes) -> bytes:
@@ -84,18 +102,35 @@ def encrypt_sign_each(
         raise RuleViolation(f"{len(digests)} digests to sign for {len(encryption_points)} encryption points")
     mask = tagged_hash("ECDSAadaptor/aux", aux)
     valid_scalar(key)
-    return [_encrypt_sign(key, *each, mask) for each in zip(encryption_points, digests, strict=True)]
+    begun = [_begin(key, *each, mask) for each in zip(encryption_points, digests, strict=True)]
+    if not begun:
+        return []
+    nonces = [each.nonce_secret for each in begun]
+    if Point.sum(each.base_nonce for each in begun) != public_key(scalar_sum(nonces)):
+        raise RuntimeError("a nonce's point does not belong to the nonce")
+    quotients = secret_quotients([each.dividend for each in begun], nonces, [each.blind for each in begun])
+    return [_finish(*each, mask) for each in zip(begun, quotients, strict=True)]
 
 
-def _encrypt_sign(key: Secret, encryption_point: Point, digest: bytes, mask: bytes) -> bytes:
+def _begin(key: Secret, encryption_point: Point, digest: bytes, mask: bytes) -> _Begun:
     if len(digest) != 32:
         raise RuleViolation(f"a digest has 32 bytes, not {len(digest)}")
-    nonce_secret = _nonce(_NONCE, key.reveal(), mask, encryption_point.encode() + digest)
+    context = encryption_point.encode() + digest
+    nonce_secret = _nonce(_NONCE, key.reveal(), mask, context)
     base_nonce = public_key(nonce_secret)
     nonce = encryption_point.mul_secret(nonce_secret)
-    s = _sign(key, nonce_secret, nonce, base_nonce, digest)
+    dividend = scalar_mul_add(key, _bytes32(_x_scalar(nonce)), _bytes32(_reduced(digest)))
+    blind = _nonce(_BLIND, nonce_secret.reveal(), mask, context)
+    return _Begun(encryption_point, nonce_secret, nonce, base_nonce, dividend, blind)
+
+
+def _finish(begun: _Begun, quotient: Secret, mask: bytes) -> bytes:
+    """The 162 bytes, once the quotient is seen to be s' = (m + r*x) / k."""
+    encryption_point, nonce_secret, nonce, base_nonce, dividend, _ = begun
+    if not compare_digest(scalar_product(nonce_secret, quotient.reveal()).reveal(), dividend.reveal()):
+        raise RuntimeError("a fresh adaptor signature does not satisfy its equation")
     proof = _prove(nonce_secret, mask, base_nonce, encryption_point, nonce)
-    return nonce.encode() + base_nonce.encode() + s + proof
+    return nonce.encode() + base_nonce.encode() + quotient.reveal() + proof
 
 
 def verify(signature: bytes, key: Point, encryption_point: Point, digest: bytes) -> bool:
@@ -117,8 +152,8 @@ def first_invalid(
     if not len(signatures) == len(encryption_points) == len(digests):
         raise RuleViolation("each adaptor signature needs one encryption point and one digest")
     parts = [_parse(signature) for signature in signatures]
-    inverses = _inverses([part.s for part in parts])
-    each = zip(parts, inverses, encryption_points, digests, strict=True)
+    inverted = inverses([part.s for part in parts])
+    each = zip(parts, inverted, encryption_points, digests, strict=True)
     return next(
         (
             index
@@ -176,18 +211,6 @@ def _nonce(prefix: bytes, secret: bytes, mask: bytes, context: bytes) -> Secret:
     return Secret(hashlib.sha256(prefix + masked + context).digest())
 
 
-def _sign(key: Secret, nonce_secret: Secret, nonce: Point, base_nonce: Point, digest: bytes) -> bytes:
-    """s' = (m + r*x) / k, its sign found by multiplying back, which is the self-check too."""
-    dividend = scalar_mul_add(key, _bytes32(_x_scalar(nonce)), _bytes32(_reduced(digest)))
-    low = scalar_quotient_low(dividend, nonce_secret, base_nonce)
-    product = scalar_mul_add(nonce_secret, low, _ZERO)
-    if compare_digest(product.reveal(), dividend.reveal()):
-        return low
-    if compare_digest(scalar_negate(product).reveal(), dividend.reveal()):
-        return scalar_negate(Secret(low)).reveal()
-    raise RuntimeError("a fresh adaptor signature does not satisfy its equation")
-
-
 def _prove(nonce_secret: Secret, mask: bytes, base_nonce: Point, encryption_point: Point, nonce: Point) -> bytes:
     """DLEQ_prove: that `base_nonce` to G and `nonce` to `encryption_point` are the same scalar; e || s."""
     statement = hashlib.sha256(base_nonce.encode() + nonce.encode()).digest()
@@ -227,19 +250,6 @@ def _proved(parts: _Parts, encryption_point: Point) -> bool:
     encrypted = encryption_point.mul_public(_bytes32(s)) + parts.nonce.mul_public(_bytes32(minus_e))
     statement = parts.base_nonce.encode() + encryption_point.encode() + parts.nonce.encode()
     return _challenge(statement, commitment, encrypted) == e
-
-
-def _inverses(values: Sequence[int]) -> list[int]:
-    """1/v modulo ORDER for each v (none zero), for one inverse and three products each (Montgomery's trick)."""
-    before = [1]
-    for value in values:
-        before.append(before[-1] * value % ORDER)
-    rest = pow(before.pop(), -1, ORDER)
-    inverses = []
-    for value, product in zip(reversed(values), reversed(before), strict=True):
-        inverses.append(rest * product % ORDER)
-        rest = rest * value % ORDER
-    return inverses[::-1]
 
 
 def _parse(signature: bytes) -> _Parts:

@@ -5,7 +5,7 @@ Two kinds of multiplication, told apart by name. `*_public` runs in variable tim
 
 A Python process cannot promise more than that: secret bytes are copied by the interpreter, are not wiped, and pass
 through `bytes` objects. What is promised is that no branch, no table look-up and no big-integer arithmetic of ours
-depends on them. Every library call releases the interpreter lock, so threads scale. The library context is shared and
+depends on them (`quotients` does arithmetic on products of secrets and blinds, which say nothing of either). Every library call releases the interpreter lock, so threads scale. The library context is shared and
 never changed after import; coincurve blinds it once with fresh randomness, which no result depends on.
 """
 
@@ -246,6 +246,14 @@ def scalar_mul_add(scalar: Secret, factor: bytes, addend: bytes) -> Secret:
         raise RuleViolation("scalar and factor have 32 bytes and lie between 1 and the group order")
     if len(addend) != 32 or not lib.secp256k1_ec_seckey_tweak_add(_CTX, result, addend):
         raise RuleViolation("the addend is not below the group order, or the result is zero")
+    return Secret(_buffer(result)[:])
+
+
+def scalar_product(scalar: Secret, factor: bytes) -> Secret:
+    """`scalar` * `factor` modulo ORDER, in constant time in both; `RuleViolation` unless both spell 1..ORDER-1."""
+    result = _new(_BYTES32, _sized(scalar))
+    if len(factor) != 32 or not lib.secp256k1_ec_seckey_tweak_mul(_CTX, result, factor):
+        raise RuleViolation("scalar and factor have 32 bytes and lie between 1 and the group order")
     return Secret(_buffer(result)[:])
 
 

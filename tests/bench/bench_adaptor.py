@@ -15,7 +15,7 @@ from coincurve.context import GLOBAL_CONTEXT
 
 from cfd_core.contract import jobs
 from cfd_core.crypto import adaptor
-from cfd_core.crypto.curve import _given_nonce, _pass_through
+from cfd_core.crypto.curve import _pass_through
 from cfd_core.crypto.secp import GENERATOR, Point, public_key, sha256
 from cfd_core.values import Secret
 from tests.bench.report import REFERENCE_US, Figure, Report, Turns, calibration, processor_seconds, run
@@ -44,12 +44,12 @@ def fresh_points() -> tuple[Point, ...]:
 
 
 def bare_create(number: int) -> Callable[[], None]:
-    """2 key generations, 2 constant-time multiplications, 1 ECDSA signature (the division), scalars, codecs, hashes."""
+    """2 key generations, 2 constant-time multiplications, scalars (6 products, 3 sums), codecs, hashes. No inverse."""
     nonce, other = sha256(b"nonce %d" % number), sha256(b"other nonce %d" % number)
     base, raw, point = POINTS[number].raw, ffi.new("secp256k1_pubkey *"), ffi.new("unsigned char[65]", b"\x04")
-    after, signature, divisor = point + 1, ffi.new("secp256k1_ecdsa_signature *"), ffi.from_buffer(nonce)
+    after = point + 1
     encoded, length, scalar = ffi.new("unsigned char[33]"), ffi.new("size_t *", 33), ffi.new("unsigned char[32]", other)
-    compact, masked, statement = ffi.new("unsigned char[64]"), bytes(64 + 32 + 65), bytes(64 + 5 * 33)
+    masked, statement = bytes(64 + 32 + 65), bytes(64 + 5 * 33)
 
     def run() -> None:
         lib.secp256k1_ec_seckey_verify(CTX, nonce)
@@ -63,11 +63,12 @@ def bare_create(number: int) -> Callable[[], None]:
             lib.secp256k1_ec_pubkey_serialize(CTX, encoded, length, raw, lib.SECP256K1_EC_COMPRESSED)
             lib.secp256k1_ec_seckey_tweak_mul(CTX, scalar, nonce)
             lib.secp256k1_ec_seckey_tweak_add(CTX, scalar, nonce)
-        lib.secp256k1_ec_seckey_tweak_add(CTX, scalar, nonce)
-        lib.secp256k1_ecdsa_sign(CTX, signature, DIGEST, nonce, _given_nonce, divisor)
-        lib.secp256k1_ecdsa_signature_serialize_compact(CTX, compact, signature)
-        lib.secp256k1_ec_seckey_tweak_mul(CTX, scalar, nonce)
-        hashlib.sha256(masked).digest()
+        lib.secp256k1_ec_seckey_verify(CTX, nonce)
+        lib.secp256k1_ec_seckey_tweak_add(CTX, scalar, other)
+        for _ in ("blinded", "unblinded", "quotient", "checked"):
+            lib.secp256k1_ec_seckey_tweak_mul(CTX, scalar, nonce)
+        for _ in ("blind", "statement"):
+            hashlib.sha256(masked).digest()
         hashlib.sha256(statement).digest()
 
     return run

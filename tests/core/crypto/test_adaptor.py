@@ -285,9 +285,29 @@ def test_recover_refuses_a_malformed_signature(compact: bytes) -> None:
 
 def test_a_miscalculated_result_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     """The self-check: whatever the division returns, a wrong s' is noticed."""
-    monkeypatch.setattr(adaptor, "scalar_quotient_low", lambda *_args: bytes(31) + b"\x07")
+    monkeypatch.setattr(adaptor, "secret_quotients", lambda *_args: [scalar(7)])
     with pytest.raises(RuntimeError, match="equation"):
         adaptor.encrypt_sign(KEY, public_key(LOCK), DIGEST, AUX)
+
+
+@pytest.mark.parametrize("wrong", range(3))
+def test_a_miscalculated_nonce_point_does_not_leave(monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    """Whichever of a run's k*G it is; also where only the sign of y is wrong."""
+    made: list[Secret] = []
+
+    def miscalculating(key: Secret) -> Point:
+        made.append(key)
+        return -public_key(key) if len(made) - 1 == wrong else public_key(key)
+
+    points, digests = [public_key(scalar(number)) for number in (2, 3, 4)], [DIGEST] * 3
+    monkeypatch.setattr(adaptor, "public_key", miscalculating)
+    with pytest.raises(RuntimeError, match="point does not belong"):
+        adaptor.encrypt_sign_each(KEY, points, digests, AUX)
+    assert len(made) == 4
+
+
+def test_nothing_to_sign() -> None:
+    assert adaptor.encrypt_sign_each(KEY, [], [], AUX) == []
 
 
 def test_threads_agree_with_one_thread() -> None:
