@@ -5,8 +5,10 @@ Two kinds of multiplication, told apart by name. `*_public` runs in variable tim
 
 A Python process cannot promise more than that: secret bytes are copied by the interpreter, are not wiped, and pass
 through `bytes` objects. What is promised is that no branch, no table look-up and no big-integer arithmetic of ours
-depends on them (`quotients` does arithmetic on products of secrets and blinds, which say nothing of either). Every library call releases the interpreter lock, so threads scale. The library context is shared and
-never changed after import; coincurve blinds it once with fresh randomness, which no result depends on.
+depends on them (`quotients` does arithmetic on products of secrets and blinds, which say nothing of either).
+
+Every library call releases the interpreter lock. The library context is shared and never changed after import;
+coincurve blinds it once with fresh randomness, which no result depends on.
 """
 
 from collections.abc import Iterable, Sequence
