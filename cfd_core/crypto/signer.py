@@ -5,15 +5,15 @@ and may refuse by rules of its own. It must not sign a digest because it is aske
 is for (`cfd_core.contract.purpose`), with everything from which the digest can be derived anew.
 
 Calls block. They raise `SignerRefused` when the signer will not, and `SignerUnavailable` when it cannot be asked: then
-the turn in which it was asked has not happened.
+what it was asked for has not happened, and is asked for again.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import frozen
 
 from cfd_core.crypto.curve import Point
-from cfd_core.errors import CfdError, RuleViolation
+from cfd_core.errors import RuleViolation
 from cfd_core.values import CfdId, Network, Secret
 
 
@@ -21,8 +21,14 @@ class SignerRefused(RuleViolation):
     """The signer's own rules forbid it."""
 
 
-class SignerUnavailable(CfdError):
-    """The signer does not answer. Nothing has changed; what was asked for is asked again when it is back."""
+class SignerUnavailable(Exception):
+    """The signer does not answer. Nothing has changed; what was asked for is asked again when it is back.
+
+    No `CfdError`: like a store that cannot be written it is nobody's word on anything, and must not be taken for one.
+    """
+
+
+NOT_SIGNED: Final = (SignerRefused, SignerUnavailable)
 
 
 @frozen

@@ -90,8 +90,9 @@ class Engine(State):
         """What follows from one thing that happened.
 
         Raises `RuleViolation` to refuse a command of our own side, and `PeerViolation` or `DecodeError` for an
-        attestation that does not hold. What a counterparty does wrong is answered, not raised. Anything else that
-        escapes is a bug of ours. The engine itself never changes.
+        attestation that does not hold. What a counterparty does wrong is answered, not raised. `SignerUnavailable` for
+        a command, a message or an answer of our own side that needs a signature while nobody signs: give it again once
+        somebody does. Anything else that escapes is a bug of ours. The engine itself never changes.
         """
         if type(happened) not in _KNOWN:
             raise TypeError(f"an engine handles inputs and commands, not {type(happened).__name__}")

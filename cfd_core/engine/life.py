@@ -13,6 +13,7 @@ from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.owed import BLOCK_SECONDS, cancel_transaction, cancellable_since, waiting
 from cfd_core.cfd.react import rollover_open_until
 from cfd_core.contract.witness import check_witness
+from cfd_core.crypto.signer import NOT_SIGNED
 from cfd_core.engine import punctual, resuming, runs
 from cfd_core.engine.settings import Policy
 from cfd_core.engine.turn import Turn
@@ -65,7 +66,8 @@ def tip_changed(turn: Turn, height: int) -> None:
     for key, _ in asked:
         turn.react(key)
         now_owed = turn.owed(turn.cfds[key])
-        turn.effects.extend(x for x in now_owed if isinstance(x, RESENT) or x not in before[key])
+        again = key in turn.unsigned
+        turn.effects.extend(x for x in now_owed if again or isinstance(x, RESENT) or x not in before[key])
 
 
 def timer_fired(turn: Turn) -> None:
@@ -98,7 +100,12 @@ def attested(turn: Turn, event: EventId, raw: bytes, among: Collection[CfdId] | 
 
 
 def revision_loaded(turn: Turn, key: CfdId, number: int, packed: bytes) -> None:
-    turn.record(key, *decide.sign_cet(turn.cfd(key), turn.keys(key, number), number, packed))
+    try:
+        events = decide.sign_cet(turn.cfd(key), turn.keys(key, number), number, packed)
+    except NOT_SIGNED as error:
+        turn.put_off(key, error)
+    else:
+        turn.record(key, *events)
 
 
 def cancel_signed(turn: Turn, answer: i.CancelInputSigned) -> None:

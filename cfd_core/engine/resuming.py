@@ -17,6 +17,7 @@ from cfd_core.cfd import events as e
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd, Held
 from cfd_core.crypto import secp
+from cfd_core.crypto.signer import NOT_SIGNED
 from cfd_core.engine import restoring, runs
 from cfd_core.engine.settings import Policy
 from cfd_core.engine.tries import Tries
@@ -92,10 +93,13 @@ def _sent_again(turn: Turn, cfd: Cfd) -> Iterator[i.Message]:
 
 
 def _revocations(turn: Turn, cfd: Cfd, held: Held) -> Iterator[m.Revocation]:
-    """Ours of the revision before the live one; a maker's only after the taker's."""
+    """Ours of the revision before the live one; a maker's only after the taker's. Who lacks it asks again later."""
     if held.live.number > 0 and (cfd.role is Role.TAKER or held.old is None):
         number = held.live.number - 1
-        yield m.Revocation(cfd.id, number, turn.keys(cfd.id, number).reveal_revocation().reveal())
+        try:
+            yield m.Revocation(cfd.id, number, turn.keys(cfd.id, number).reveal_revocation().reveal())
+        except NOT_SIGNED as error:
+            turn.put_off(cfd.id, error)
 
 
 def resumed(turn: Turn, run: Run, message: i.Message) -> None:

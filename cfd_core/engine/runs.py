@@ -91,10 +91,19 @@ def advance(turn: Turn, run: Run, message: i.Message) -> None:
     """Let the machine have a message."""
     try:
         step = parts(run).machine.on_message(run.state, message)
+    except SignerRefused as refusal:
+        _not_signed(turn, run, refusal)
     except (PeerViolation, DecodeError, RuleViolation) as error:
         give_up(turn, run.id, str(error), tell=True)
     else:
         follow(turn, run, step)
+
+
+def _not_signed(turn: Turn, run: Run, refusal: SignerRefused) -> None:
+    """Our own signer ends the run. The rules that it goes by are for our user, and not for the counterparty."""
+    if run.cfd_id is not None:
+        turn.put_off(run.cfd_id, refusal)
+    give_up(turn, run.id, str(refusal), tell=True, told="our signer refuses")
 
 
 def answer(turn: Turn, cfd_id: CfdId, answered: Any) -> None:
@@ -119,7 +128,9 @@ def answer_run(turn: Turn, run: Run, answered: Any) -> None:
     """Let the machine have an answer of our own side."""
     try:
         step = parts(run).machine.on_answer(run.state, answered)
-    except (PeerViolation, DecodeError, SignerRefused) as error:
+    except SignerRefused as refusal:
+        _not_signed(turn, run, refusal)
+    except (PeerViolation, DecodeError) as error:
         give_up(turn, run.id, str(error), tell=True)
     else:
         follow(turn, run, step)
@@ -191,8 +202,8 @@ def _overtaken(turn: Turn, key: CfdId, step: Any) -> bool:
     return bool(events) and not legal(turn.cfds[key].phase, events[0])
 
 
-def give_up(turn: Turn, key: RunId, reason: str, *, tell: bool) -> None:
-    """End a run early; the counterparty is told why if there is a way to."""
+def give_up(turn: Turn, key: RunId, reason: str, *, tell: bool, told: str = "") -> None:
+    """End a run early; the counterparty is told why if there is a way to, or `told` instead."""
     run = turn.runs.get(key)
     if run is None:
         return
@@ -201,7 +212,7 @@ def give_up(turn: Turn, key: RunId, reason: str, *, tell: bool) -> None:
         del turn.runs[key]
         return
     if tell:
-        turn.effects.append(f.SendMessage(key, parts(run).messages.Reject(run.cfd_id, reason)))
+        turn.effects.append(f.SendMessage(key, parts(run).messages.Reject(run.cfd_id, told or reason)))
     follow(turn, run, parts(run).machine.on_lost(run.state, reason))
 
 

@@ -15,7 +15,7 @@ from cfd_core.cfd.lifecycle import legal
 from cfd_core.cfd.offer import Offer
 from cfd_core.cfd.owed import Now, owed
 from cfd_core.cfd.react import Circumstances, react
-from cfd_core.crypto.signer import Signer
+from cfd_core.crypto.signer import NOT_SIGNED, Signer, SignerRefused
 from cfd_core.engine.index import Index
 from cfd_core.engine.settings import Settings
 from cfd_core.engine.tries import Tries
@@ -52,6 +52,15 @@ class Run:
     """CFDs that a resume of the peer was answered about: once is enough."""
 
 
+@frozen
+class Unsigned:
+    """What our signer did not sign for a CFD that needs it."""
+
+    reason: str
+    refused: bool
+    """By its rules; else it could not be asked."""
+
+
 @frozen(kw_only=True)
 class State:
     """All CFDs and live runs of one node."""
@@ -74,6 +83,8 @@ class State:
     """Rollovers that we proposed."""
     resume_tries: Mapping[PeerId, Tries] = field(factory=dict)
     """Peers that may owe us a message of a rollover."""
+    unsigned: Mapping[CfdId, Unsigned] = field(factory=dict)
+    """Until the CFD's next event. What was to follow by itself is tried again with each block, and by the timer."""
     index: Index = field(factory=Index, eq=False, repr=False)
     """Follows from the CFDs, the tries and the clock."""
     runs_begun: int = 0
@@ -114,6 +125,7 @@ class Turn:
         self.runs = dict(state.runs)
         self.rollover_tries = dict(state.rollover_tries)
         self.resume_tries = dict(state.resume_tries)
+        self.unsigned = dict(state.unsigned)
         self.index, self._tries_before = state.index, state.rollover_tries
         self.runs_begun = state.runs_begun
         self.tip = state.tip
@@ -124,7 +136,7 @@ class Turn:
     def changes(self) -> dict[str, Any]:
         """The fields of `State` as this turn leaves them."""
         names = ("cfds", "offers", "node_version", "kept", "market", "announcements", "voices", "runs")
-        rest = ("rollover_tries", "resume_tries", "runs_begun", "tip", "clock")
+        rest = ("rollover_tries", "resume_tries", "unsigned", "runs_begun", "tip", "clock")
         return {name: getattr(self, name) for name in (*names, *rest)}
 
     @property
@@ -135,8 +147,8 @@ class Turn:
 
     @property
     def timely(self) -> frozenset[CfdId]:
-        """The CFDs whose time has come since the last timer's turn."""
-        return self.index.overdue | self.index.due(self.now)
+        """The CFDs whose time has come since the last timer's turn, and those that wait for a signature."""
+        return self.index.overdue.union(self.index.due(self.now), self.unsigned)
 
     def with_peer(self, peer: PeerId) -> frozenset[CfdId]:
         """The CFDs that there were with this peer when the turn began."""
@@ -189,17 +201,31 @@ class Turn:
         self.effects.extend(effect for effect in self.owed(self.cfds[key]) if effect not in before)
 
     def react(self, key: CfdId) -> None:
-        """Record what follows by itself, until nothing more does."""
+        """Record what follows by itself, until nothing more does, or our signer does not sign it."""
         for _ in range(MAX_REACTIONS):
-            following = react(self.cfds[key], self._circumstances())
+            try:
+                following = react(self.cfds[key], self._circumstances())
+            except NOT_SIGNED as error:
+                self.put_off(key, error)
+                return
             if not following:
+                self._signer_is_back(key)
                 return
             for event in following:
                 self._fold(key, event, None)
         raise AssertionError(f"CFD {key} does not come to rest")
 
+    def put_off(self, key: CfdId, error: Exception) -> None:
+        """Our signer did not sign what this CFD needs: that does not happen now, and everything else does."""
+        self.unsigned[key] = Unsigned(str(error), isinstance(error, SignerRefused))
+
+    def _signer_is_back(self, key: CfdId) -> None:
+        if key in self.unsigned and not self.unsigned[key].refused:
+            del self.unsigned[key]
+
     def _fold(self, key: CfdId, event: e.CfdEvent, packed: bytes | None) -> None:
         cfd = self.cfds[key]
+        self.unsigned.pop(key, None)
         if not legal(cfd.phase, event):
             raise AssertionError(f"{type(event).__name__} is not legal in {type(cfd.phase).__name__}")
         if isinstance(event, e.RolloverPrepared):

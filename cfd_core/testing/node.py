@@ -259,6 +259,7 @@ def contents(engine: Engine) -> list[Any]:
         engine.runs,
         engine.rollover_tries,
         engine.resume_tries,
+        engine.unsigned,
     )
     return [*(tuple(x.items()) for x in maps), engine.node_version, engine.kept, engine.tip, engine.clock]
 

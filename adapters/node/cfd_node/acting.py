@@ -13,6 +13,7 @@ from cfd_wallet import BdkWallet, WalletError
 from cfd_core import effects as f
 from cfd_core import inputs as i
 from cfd_core.bitcoin.transaction import Transaction
+from cfd_core.crypto.signer import SignerRefused, SignerUnavailable
 from cfd_core.errors import DecodeError, PeerViolation
 from cfd_core.values import CfdId, PeerId
 from cfd_node.announcements import Announcements
@@ -138,10 +139,11 @@ class Acting:
         try:
             reserved = await self._wallet.reserve(effect.cfd_id, effect.amount, effect.fee_rate)
         except WalletError as error:
-            self._pump.give(i.CoinsRefused(effect.cfd_id, str(error)))
+            await self._pump.deliver(i.CoinsRefused(effect.cfd_id, str(error)))
             return
         coins = tuple(i.Coin(coin.outpoint, coin.previous_tx) for coin in reserved.coins)
-        self._pump.give(i.CoinsReserved(effect.cfd_id, coins, reserved.change_script, reserved.payout_script))
+        told = i.CoinsReserved(effect.cfd_id, coins, reserved.change_script, reserved.payout_script)
+        await self._pump.deliver(told)
 
     async def release(self, cfd: str) -> None:
         """Give a CFD's coins back, those of its fee bumps too; if that fails, the next start of the node does it."""
@@ -157,9 +159,9 @@ class Acting:
         try:
             signed = await self._wallet.sign(effect.cfd_id, effect.psbt)
         except WalletError as error:
-            self._pump.give(i.LockSigningFailed(effect.cfd_id, str(error)))
+            await self._pump.deliver(i.LockSigningFailed(effect.cfd_id, str(error)))
         else:
-            self._pump.give(i.LockInputsSigned(effect.cfd_id, signed))
+            await self._pump.deliver(i.LockInputsSigned(effect.cfd_id, signed))
 
     async def _check_inputs(self, effect: f.CheckInputs) -> None:
         problems = ["the chain cannot be asked"]
@@ -170,17 +172,30 @@ class Acting:
             except ElectrumError as error:
                 problems = [f"the chain cannot be asked: {error}"]
                 await asyncio.sleep(CHECK_PAUSE)
-        self._pump.give(i.InputsChecked(effect.cfd_id, tuple(problems)))
+        await self._pump.deliver(i.InputsChecked(effect.cfd_id, tuple(problems)))
 
     async def _sign_cets(self, effect: f.SignCets) -> None:
-        with self._counts.job(effect.cfd_id, len(effect.job)) as done:
-            signed = await self._jobs.sign(effect.job, done)
-        self._pump.give(i.CetsSigned(effect.cfd_id, effect.run, signed))
+        """A signer elsewhere is asked again until it is back, or the run has ended without it."""
+        while True:
+            try:
+                with self._counts.job(effect.cfd_id, len(effect.job)) as done:
+                    signed = await self._jobs.sign(effect.job, done)
+            except SignerUnavailable as error:
+                log.info("CETs wait for the signer", reason=str(error))
+                await self._pump.pause()
+                if effect.run not in self._pump.engine.runs:
+                    return
+            except SignerRefused as refusal:
+                self._pump.give(i.StreamClosed(effect.run, str(refusal)))
+                return
+            else:
+                await self._pump.deliver(i.CetsSigned(effect.cfd_id, effect.run, signed))
+                return
 
     async def _verify_cets(self, effect: f.VerifyCets) -> None:
         with self._counts.job(effect.cfd_id, len(effect.job)) as done:
             bad = await self._jobs.verify(effect.job, done)
-        self._pump.give(i.CetsVerified(effect.cfd_id, effect.run, bad))
+        await self._pump.deliver(i.CetsVerified(effect.cfd_id, effect.run, bad))
 
     async def _broadcast(self, effect: f.BroadcastTx) -> None:
         # one after the other, in the order they were asked for: a child must not arrive before its parent

@@ -64,5 +64,5 @@ class Announcements:
             log.warning("no announcement", oracle_event=event, reason=str(error))
             return True
         self.trouble = ""
-        self._pump.give(AnnouncementReceived(announcement))
+        await self._pump.deliver(AnnouncementReceived(announcement))
         return True

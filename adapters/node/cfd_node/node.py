@@ -31,6 +31,7 @@ from cfd_node.services.network import MakerService, NetworkService
 from cfd_node.services.oracle import OracleService
 from cfd_node.services.payments import PaymentsService
 from cfd_node.services.protocols import ProtocolsService, Running, Shells
+from cfd_node.services.signer import SignerService
 from cfd_node.services.wallet import WalletService
 from cfd_node.supervision import Health, Level, Service, Supervisor
 from cfd_node.way_to_chain import way_to_chain
@@ -87,7 +88,7 @@ class Node:
         if (workers := self._jobs.service) is not None:
             workers.wait_first = self.settled
             services.append(workers)
-        services += [self._oracle, clock_watch, self._protocols, self._network]
+        services += [self._oracle, clock_watch, self._protocols, *self._signers(), self._network]
         self.supervisor = Supervisor([*services, *self.links], now=clock.now, jitter=jitter, sleep=sleep)
         self.supervisor.subscribe(self._on_service)
 
@@ -115,9 +116,19 @@ class Node:
             attestation_delay=config.attestation_delay,
             bump_delay=config.bump_delay,
         )
-        settings = Settings(network=config.network, keychain=config.keychain, policy=config.policy)
+        keyring = config.signer or config.keychain
+        settings = Settings(network=config.network, keychain=keyring, policy=config.policy)
         self._protocols = ProtocolsService(settings, shells, self.clock, run_effect=self._run_effect, listener=self)
         self._network = NetworkService(lambda: self._peering.transport(self._protocols.running), config.listen)
+
+    def _signers(self) -> list[Service]:
+        """The service of the signer, if there is one."""
+        if self.config.signer is None:
+            return []
+        return [SignerService(self.config.signer, self.config.folder, self._open_cfds)]
+
+    def _open_cfds(self) -> list[Cfd]:
+        return [cfd for cfd in self.engine.cfds.values() if not cfd.ended]
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -289,7 +300,10 @@ class Node:
             self._payments.want()
         if self._protocols.alive:
             running = self._protocols.running
-            running.pump.resume()
+            if name == "signer":
+                running.pump.wake()
+            else:
+                running.pump.resume()
             if name in ("wallet", "protocols"):
                 running.pump.spawn(self._release_forgotten(running), "release forgotten coins")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from attrs import field, frozen
 from cfd_electrum import OpenSocket, Road, ServerAddress
 from cfd_network import Address
+from cfd_signer import RemoteKeyring
 
 from cfd_core.crypto.keys import Keychain
 from cfd_core.engine import Policy
@@ -19,6 +20,9 @@ class NodeConfig:
 
     name: str
     keychain: Keychain
+    """The wallet's keys and the one that peers know us by; those of the CFDs too, unless there is a signer."""
+    signer: RemoteKeyring | None = None
+    """Holds the keys of the CFDs; made with `RemoteKeyring.watched`."""
     network: Network
     folder: Path
     """Holds the event store and the wallet; created for its owner only."""

@@ -3,6 +3,9 @@
 `give` is one synchronous act, so no two inputs ever interleave: events are stored before the next engine is taken
 and before any effect runs; when storing fails, nothing has happened. What the lost input would have led to is asked for
 again once the store works (`Engine.resume`), and a protocol run that waited for it ends by its deadline.
+
+A signer that is away is much the same: the engine has put off what follows by itself, a command is refused, and what
+peers and our own side say waits in `deliver`. `wake` takes all of that up again.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ from cfd_store import Batch, EventStore, StoreError
 
 from cfd_core.cfd.commands import Command
 from cfd_core.cfd.events import Event, Recorded
+from cfd_core.crypto.signer import SignerUnavailable
 from cfd_core.effects import Effect
 from cfd_core.engine import NODE_STREAM, Engine, Settings, Step
 from cfd_core.inputs import Input, NodeStarted, TimerFired
@@ -50,6 +54,7 @@ class Pump:
         self._recovery: asyncio.Task[None] | None = None
         self._stopped = False
         self._changed = asyncio.Event()
+        self._woken = asyncio.Event()
         self.store_problem = ""
         """Why the store did not take the last events; empty when all is well."""
         self.on_store_problem: Callable[[str], None] = lambda _reason: None
@@ -71,6 +76,21 @@ class Pump:
         """What is owed to the world now."""
         return self.engine.resume(self._clock.now())
 
+    def wake(self) -> None:
+        """The signer is back: take up what waits for it, and do again whatever is owed."""
+        self._woken.set()
+        self._woken = asyncio.Event()
+        self._fire_soon()
+        self.resume()
+
+    async def pause(self) -> None:
+        """Wait until the signer is back, or for as long as one waits before trying anyway."""
+        try:
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
     async def stop(self) -> None:
         """Stop the timer and the effects under way, and begin no more."""
         self._stopped = True
@@ -84,7 +104,9 @@ class Pump:
         self._subscribers.append(subscriber)
 
     def give(self, happened: Input | Command) -> Step:
-        """One turn. `RuleViolation` when a command of ours is refused; the store's errors when it cannot store."""
+        """One turn. `RuleViolation` when a command of ours is refused; the store's errors when it cannot store, and
+        `SignerUnavailable` when nobody signs: then it has not happened.
+        """
         step = self.engine.handle(happened, self._clock.now())
         if step.events:
             self._keep(step.events)
@@ -97,6 +119,23 @@ class Pump:
         self._changed = asyncio.Event()
         self.on_turn(step)
         return step
+
+    async def deliver(self, happened: Input) -> None:
+        """`give` what a peer or our own side says; while nobody signs what it asks for, it waits.
+
+        Who says several things says the next one after this.
+        """
+        told = False
+        while True:
+            try:
+                self.give(happened)
+            except SignerUnavailable as error:
+                if not told:
+                    log.warning("waits for the signer", what=type(happened).__name__, reason=str(error))
+                told = True
+                await self.pause()
+            else:
+                return
 
     def history(self, stream: str) -> list[Event]:
         """A stream's events so far."""
@@ -151,7 +190,7 @@ class Pump:
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
             await work
-        except StoreError as error:
+        except (StoreError, SignerUnavailable) as error:
             log.error("effect without result", effect=name, reason=str(error))
         except Exception:
             log.exception("effect failed", effect=name)
@@ -168,6 +207,13 @@ class Pump:
                 self.store_problem = ""
         self._recovery = None
         self.resume()
+
+    def _fire_soon(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._stopped:
+            self._armed = self._clock.now()
+            self._timer = asyncio.create_task(self._fire_at(self._armed), name="engine timer")
 
     def _arm_timer(self) -> None:
         if self._timer is not None and not self._timer.done() and self._timer is not asyncio.current_task():

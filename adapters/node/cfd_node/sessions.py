@@ -51,7 +51,7 @@ class Session:
             except DecodeError as error:
                 self._pump.give(MessageUndecodable(self._run, str(error)))
             else:
-                self._pump.give(MessageReceived(self._run, message))
+                await self._pump.deliver(MessageReceived(self._run, message))
 
     async def _send_all(self, stream: Stream) -> None:
         while (message := await self._outbox.get()) is not None:

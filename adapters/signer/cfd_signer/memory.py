@@ -3,6 +3,7 @@
 A file with one JSON line for each thing that was done, synced before the answer leaves.
 """
 
+import fcntl
 import json
 import os
 from io import FileIO
@@ -18,13 +19,16 @@ class Memory:
     """For each CFD: the revisions whose commits we signed for the counterparty, those that we revoked, our close."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file, or begin one, for its owner alone. `DecodeError` if a line of it is damaged."""
+        """Read the file, or begin one, for its owner alone. `DecodeError` if a line of it is damaged, `OSError` if
+        another signer has it open: two with one memory would each forget what the other promised.
+        """
         self._committed: set[tuple[CfdId, int]] = set()
         self._revoked: set[tuple[CfdId, int]] = set()
         self._closes: dict[CfdId, str] = {}
         self._lines: set[bytes] = set()
         self._file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+")
         try:
+            self._lock(path)
             self._read()
         except BaseException:
             self._file.close()
@@ -79,6 +83,12 @@ class Memory:
             case _:
                 raise DecodeError("not a line of a signer's memory")
         self._lines.add(data)
+
+    def _lock(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OSError(f"another signer uses {path}") from error
 
     def _read(self) -> None:
         lines = self._file.read().split(b"\n")

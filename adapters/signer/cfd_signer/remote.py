@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from cfd_core.contract.jobs import DIGEST_BYTES
 from cfd_core.contract.purpose import Purpose
@@ -18,8 +18,20 @@ from cfd_signer.server import reader
 
 Kind = TypeVar("Kind", bound=r.Answer)
 
-TIMEOUT: Final = 60.0
-"""Seconds for one answer; all CETs of a revision take about one."""
+PATIENCE: Final = 10.0
+"""Seconds for one answer: it takes some hundredths, and the node stands still meanwhile."""
+CETS_PATIENCE: Final = 60.0
+"""Seconds for the CETs of a revision, or a part of them: all of them take about one, and nobody stands still."""
+NOBODY: Final = CfdId("0" * 32)
+"""A CFD that never is: the key that it would have tells one seed from another."""
+
+
+@define(eq=False)
+class Watch:
+    """What is known of a signer by who looks after it. While there is trouble nothing is asked, so nobody waits."""
+
+    trouble: str = ""
+    """Why the signer is not asked; empty: it is. Set by whoever gets no answer, cleared only by who looks after it."""
 
 
 @frozen
@@ -27,17 +39,32 @@ class Road:
     """Where the signer listens. A connection for each question: there are a dozen in a contract's life."""
 
     path: Path
+    watch: Watch | None = field(default=None, eq=False, repr=False)
+    """None: nobody looks after the signer, and each question finds out for itself whether it is there."""
 
-    def ask(self, request: r.Request, kind: type[Kind]) -> Kind:
-        """The answer; `SignerRefused` or `SignerUnavailable`."""
+    def ask(self, request: r.Request, kind: type[Kind], patience: float = PATIENCE) -> Kind:
+        """The answer; `SignerRefused` or `SignerUnavailable`, after so many seconds at most."""
+        if self.watch is None:
+            return self.ask_anyway(request, kind, patience)
+        if self.watch.trouble:
+            raise SignerUnavailable(self.watch.trouble)
+        try:
+            return self.ask_anyway(request, kind, patience)
+        except SignerUnavailable as error:
+            self.watch.trouble = str(error)
+            raise
+
+    def ask_anyway(self, request: r.Request, kind: type[Kind], patience: float = PATIENCE) -> Kind:
+        """As `ask`, whatever is known."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(TIMEOUT)
+                connection.settimeout(patience)
                 connection.connect(str(self.path))
                 connection.sendall(r.encode(request))
                 answer = r.read_answer(reader(connection))
         except (OSError, EOFError, DecodeError) as error:
-            raise SignerUnavailable(f"the signer at {self.path} does not answer: {error}") from error
+            why = getattr(error, "strerror", None) or str(error) or "it hung up"
+            raise SignerUnavailable(f"the signer at {self.path} does not answer: {why}") from error
         if isinstance(answer, r.Refused):
             raise SignerRefused(f"the signer refuses: {answer.reason}")
         if not isinstance(answer, kind):
@@ -100,7 +127,17 @@ class RemoteCets:
         return evolve(self, request=evolve(self.request, start=first + start, stop=first + min(stop, len(self))))
 
     def run(self) -> bytes:
-        return self.road.ask(self.request, r.Told).data
+        patience = CETS_PATIENCE if len(self) else PATIENCE
+        return self.road.ask(self.request, r.Told, patience).data
+
+
+@frozen
+class Holder:
+    """Whose keys a signer holds."""
+
+    network: Network
+    fingerprint: str
+    """The same for one seed on one network, and for no other; in hex."""
 
 
 @frozen
@@ -116,8 +153,23 @@ class RemoteKeyring:
         road = Road(path)
         return cls(road.ask(r.AskNetwork(), r.ToldNetwork).network, road)
 
+    @classmethod
+    def watched(cls, path: Path, network: Network) -> "RemoteKeyring":
+        """Ask nothing yet: `road.watch` says that the signer was not met, until somebody who met it clears that."""
+        return cls(network, Road(path, Watch(f"the signer at {path} has not been asked yet")))
+
     def cfd_keys(self, cfd: CfdId, revision: int) -> RemoteSigner:
         return RemoteSigner(self.road, cfd, revision)
+
+    def meet(self) -> Holder:
+        """Whose keys the signer holds, whatever is known of it; `SignerUnavailable`."""
+        network = self.road.ask_anyway(r.AskNetwork(), r.ToldNetwork).network
+        keys = self.road.ask_anyway(r.AskKeys(NOBODY, 0), r.ToldKeys).keys
+        return Holder(network, keys.identity.hex())
+
+    def has(self, cfd: CfdId, identity: bytes) -> bool:
+        """Whether this is the CFD's identity key, whatever is known; `SignerUnavailable`."""
+        return self.road.ask_anyway(r.AskKeys(cfd, 0), r.ToldKeys).keys.identity == identity
 
 
 def _purpose(purpose: object) -> Purpose:

@@ -1,6 +1,7 @@
 """The signer's process: a Unix socket for its owner alone, and an answer for each request."""
 
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,8 +13,10 @@ from cfd_core.errors import CfdError
 from cfd_signer.desk import Desk
 from cfd_signer.requests import Refused, encode, read_request
 
-MAX_CONNECTIONS: Final = 8
-"""At a time; a node needs one for each of its crypto threads. Others wait."""
+MAX_CONNECTIONS: Final = 64
+"""At a time; a node needs one for itself and one for each of its crypto threads. Others wait."""
+WAITING: Final = 128
+"""How many others may."""
 IDLE_SECONDS: Final = 60.0
 """A connection on which nothing is asked for so long is closed."""
 
@@ -21,20 +24,40 @@ IDLE_SECONDS: Final = 60.0
 class SignerServer:
     """Answers on a socket until it is closed."""
 
-    def __init__(self, desk: Desk, path: Path) -> None:
-        """Listen at `path`, which only this user may open. `OSError` if something is there already."""
+    def __init__(self, desk: Desk, path: Path, group: str | None = None) -> None:
+        """Listen at `path`, which only this user may open, and a group if one is named. `OSError` if something is there
+        already, but for the socket that a signer left when it was killed; `LookupError` for an unknown group.
+        """
         self._desk, self._path = desk, path
         self._free = BoundedSemaphore(MAX_CONNECTIONS)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
         try:
-            self._socket.bind(str(path))
-        except OSError:
+            self._bind()
+            if group is not None:
+                self._open_to(group)
+        except BaseException:
             self._socket.close()
             raise
+        self._socket.listen(WAITING)
+
+    def _bind(self) -> None:
+        before = os.umask(0o177)
+        try:
+            if _abandoned(self._path):
+                self._path.unlink()
+            self._socket.bind(str(self._path))
+        except OSError as error:
+            raise OSError(f"cannot listen at {self._path}: {error.strerror or error}") from error
         finally:
             os.umask(before)
-        self._socket.listen(MAX_CONNECTIONS)
+
+    def _open_to(self, group: str) -> None:
+        try:
+            shutil.chown(self._path, group=group)
+            self._path.chmod(0o660)
+        except BaseException:
+            self._path.unlink()
+            raise
 
     def serve(self) -> None:
         """Until the process ends. A memory that cannot be written ends it: it must not sign what it cannot remember."""
@@ -69,6 +92,18 @@ class SignerServer:
         """Stop listening, and take the socket's name away."""
         self._socket.close()
         self._path.unlink(missing_ok=True)
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether a socket is there that nobody listens at."""
+    if not path.is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 def reader(connection: socket.socket) -> Callable[[int], bytes]:

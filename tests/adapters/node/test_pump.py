@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define
@@ -18,7 +18,8 @@ from cfd_core.cfd import phases as p
 from cfd_core.cfd.commands import LearnOffers, PublishOffer, TakeOffer, WithdrawOffer
 from cfd_core.cfd.events import OfferPublished
 from cfd_core.crypto.keys import Keychain
-from cfd_core.engine import NODE_STREAM, Settings
+from cfd_core.crypto.signer import SignerUnavailable
+from cfd_core.engine import NODE_STREAM, Engine, Settings
 from cfd_core.errors import RuleViolation
 from cfd_core.inputs import AnnouncementReceived, TimerFired
 from cfd_core.values import HOUR, Network, PeerId, Position, Secret, Timestamp
@@ -201,6 +202,65 @@ async def test_after_a_stop_nothing_begins_any_more(bench: Bench) -> None:
         bench.pump.give(PublishOffer(bench.offer))
     bench.pump.give(TimerFired())
     assert bench.pump._tasks == set()
+
+
+# --- a signer that is away -------------------------------------------------------------------------------------------
+
+
+class Stubborn:
+    """An engine that gives no step while nobody signs."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine, self.away, self.asked = engine, True, list[Any]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def handle(self, happened: Any, now: Timestamp) -> Any:
+        self.asked.append(happened)
+        if self.away:
+            raise SignerUnavailable("nobody signs")
+        return self.engine.handle(happened, now)
+
+
+async def test_what_nobody_signs_has_not_happened_and_is_said_again_until_somebody_does(
+    bench: Bench, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_module, "RETRY_SECONDS", 0.01)
+    stubborn = Stubborn(bench.pump.engine)
+    bench.pump.engine = cast(Engine, stubborn)
+    offers = LearnOffers(MAKER, (bench.offer,))
+    with pytest.raises(SignerUnavailable):
+        bench.pump.give(offers)
+    assert bench.pump.engine is cast(Engine, stubborn)
+    waiting = asyncio.create_task(bench.pump.deliver(cast(Any, offers)))
+    await eventually(lambda: len(stubborn.asked) > 3)
+    assert bench.store.streams() == {}
+    stubborn.away = False
+    await waiting
+    assert bench.pump.engine.market[MAKER] == (bench.offer,)
+
+
+async def test_when_the_signer_is_back_all_that_waits_goes_on_at_once(
+    bench: Bench, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before it would be tried anyway, and the timer asks what was put off."""
+    given, give = list[Any](), bench.pump.give
+
+    def heard(happened: Any) -> Any:
+        given.append(happened)
+        return give(happened)
+
+    monkeypatch.setattr(bench.pump, "give", heard)
+    stubborn = Stubborn(bench.pump.engine)
+    bench.pump.engine = cast(Engine, stubborn)
+    waiting = asyncio.create_task(bench.pump.deliver(cast(Any, LearnOffers(MAKER, (bench.offer,)))))
+    await eventually(lambda: len(stubborn.asked) == 1)
+    stubborn.away = False
+    bench.pump.wake()
+    await waiting
+    assert bench.pump.engine.market[MAKER] == (bench.offer,)
+    await eventually(lambda: TimerFired() in given)
 
 
 # --- whole nodes whose store fails -----------------------------------------------------------------------------------

@@ -112,6 +112,34 @@ async def test_a_node_starts_with_everything_down_and_ends_when_told_to(home: Ho
     assert not (folder / "api.json").exists()
 
 
+async def test_a_node_starts_without_its_signer_and_says_so(home: Home) -> None:
+    code, said = await home.done("init", "--unconfirmed")
+    assert code == 0, said
+    socket = home.folder / "signer" / "s"
+    peer = f"peers.makers={PEER}@127.0.0.1:1"
+    node = await home.cfd("taker", "--set", peer, "--set", f"signer.socket={socket}", "--json")
+    assert node.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        json.loads(await node.stdout.readline())
+    folder = home.folder / "cfd" / "regtest"
+    async with AsyncClient(find_access(folder)) as client:
+        health = await until(
+            lambda: client.ask(calls.health()),
+            lambda h: any(s.name == "signer" and s.state is m.ServiceState.BACKOFF for s in h.services),
+        )
+        (signer,) = [service for service in health.services if service.name == "signer"]
+        assert signer.title == "Signer"
+        assert signer.reason == f"the signer at {socket} does not answer: No such file or directory"
+        assert signer.actions == (m.ServiceAction.STOP, m.ServiceAction.RESTART)
+        assert (await client.ask(calls.cfds())).cfds == ()
+    code, said = await home.done("health", "--folder", str(folder))
+    assert "Signer" in said
+    node.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        _, err = await node.communicate()
+    assert node.returncode == 0, err.decode()[-2000:]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

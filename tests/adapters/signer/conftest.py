@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cfd_signer import RemoteKeyring
+from embit import bip39
 
 from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
@@ -18,7 +19,9 @@ from cfd_core.crypto.signer import Keyring
 from cfd_core.testing import SECRETS, SimNode, World, announced, hours, make_offer
 from cfd_core.values import HOUR, EventId, Position, Role, Secret
 
-SEED = Secret(b"taker" * 8)
+PHRASE = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+"""A vector of BIP 39."""
+SEED = Secret(bip39.mnemonic_to_seed(PHRASE))
 EVENT = hours(24, 24)[0]
 
 
@@ -64,7 +67,7 @@ class Duo(World):
 def rules(tmp_path: Path) -> dict[str, Any]:
     """What the owner allows, with the seed beside it."""
     seed = tmp_path / "seed"
-    seed.write_bytes(SEED.reveal())
+    seed.write_text(PHRASE + "\n")
     seed.chmod(0o600)
     announcement = SECRETS.public.announcement
     oracle = {
@@ -79,6 +82,7 @@ def rules(tmp_path: Path) -> dict[str, Any]:
         "max_loss": 1_000_000,
         "oracles": [oracle],
         "payout_scripts": None,
+        "group": None,
     }
 
 
@@ -88,12 +92,12 @@ Start = Callable[[], "Running"]
 class Running:
     """The signer's process."""
 
-    def __init__(self, file: Path) -> None:
-        command = [sys.executable, "-m", "cfd_signer", str(file)]
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "cfd_signer", "run", str(folder)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", self.process.communicate()[1]
-        self.path = file.parent / "s"
+        assert self.process.stdout.readline().startswith("signs for regtest at "), self.process.communicate()[1]
+        self.path = folder / "s"
         self.keyring = RemoteKeyring.at(self.path)
 
     def stop(self) -> None:
@@ -107,7 +111,7 @@ def running(folder: Path, rules: dict[str, Any]) -> Iterator[Running]:
     """A signer with these rules, which is gone at the end."""
     file = folder / "rules.json"
     file.write_text(json.dumps(rules))
-    started = Running(file)
+    started = Running(folder)
     try:
         yield started
     finally:

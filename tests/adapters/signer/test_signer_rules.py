@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -195,7 +196,8 @@ def test_revocation_comes_after_the_next_commit_and_ends_the_revision(
     ask(commits[1])
     secret = ask(r.AskRevocation(cfd, 0))
     assert secret == KEYCHAIN.cfd_keys(cfd, 0).revocation.reveal() == ask(r.AskRevocation(cfd, 0))
-    with closing(Memory(tmp_path / "memory.jsonl")) as after_a_restart:
+    copy(tmp_path / "memory.jsonl", tmp_path / "after")
+    with closing(Memory(tmp_path / "after")) as after_a_restart:
         for request in (publish, decrypt, commits[0]):
             with pytest.raises(SignerRefused, match="is revoked"):
                 ask(request)

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import IO, Final
 
+from attrs import frozen
 from cfd_store import SqlStore, StoreError, sqlite_url
 from cfd_wallet import WalletError
 from cfd_wallet.seed import SEED_FILE, SeedFile
 
 from cfd_core.cfd.commands import TrustBackup
 from cfd_core.cfd.standing import Standing
+from cfd_core.crypto.signer import Signer, SignerUnavailable
 from cfd_core.engine import Settings
 from cfd_core.errors import CfdError, DecodeError
 from cfd_core.inputs import StoreRestored
@@ -29,6 +31,16 @@ EVENTS: Final = "events.sqlite"
 IDENTITY: Final = "identity"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 MAX_FILES: Final = 1_000
+
+
+@frozen
+class _NobodySigns:
+    """A keyring for books alone: the keys may be in a signer, and a signature with others would be stored for ever."""
+
+    network: Network
+
+    def cfd_keys(self, cfd: CfdId, revision: int) -> Signer:
+        raise SignerUnavailable(f"nothing is signed for revision {revision} of CFD {cfd} before the node runs")
 
 
 async def restore(source: Path, folder: Path, network: Network, passphrase: Secret, clock: Clock) -> tuple[CfdId, ...]:
@@ -109,11 +121,11 @@ async def trust(folder: Path, network: Network, passphrase: Secret, key: CfdId, 
 
 @asynccontextmanager
 async def _books(folder: Path, network: Network, passphrase: Secret, clock: Clock) -> AsyncIterator[Pump]:
-    """The stored engine, without anything of the world around it."""
-    keychain = SeedFile(folder / SEED_FILE).keychain(network, passphrase)
+    """The stored engine, without anything of the world around it: what is to be signed waits for the node's start."""
+    SeedFile(folder / SEED_FILE).keychain(network, passphrase)
     identity = (folder / IDENTITY).read_text()
     with closing(SqlStore(sqlite_url(folder / EVENTS), identity)) as store:
-        pump = Pump(Settings(network=network, keychain=keychain), store, clock)
+        pump = Pump(Settings(network=network, keychain=_NobodySigns(network)), store, clock)
         try:
             yield pump
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from cfd_electrum import ElectrumError, Pins, Road
 from cfd_pricefeed import BitmexFeed
+from cfd_signer import RemoteKeyring
 from cfd_wallet import WalletError
 from cfd_wallet.seed import SEED_FILE, SeedFile
 from cfd_web.access import AccessRefused
@@ -32,6 +33,7 @@ from cfd_node.logs import LogBook, configure_logs
 from cfd_node.modules import load
 from cfd_node.node import NodeConfig
 from cfd_node.proxy import Socks5
+from cfd_node.services.signer import SIGNER_FILE
 from cfd_node.supervision import Level
 
 
@@ -121,6 +123,7 @@ def node_config(config: Config, keychain: Keychain) -> NodeConfig:
     return NodeConfig(
         name=config.name,
         keychain=keychain,
+        signer=signer_of(config),
         network=config.network,
         folder=config.folder,
         electrum=(first.host, first.port),
@@ -140,6 +143,21 @@ def node_config(config: Config, keychain: Keychain) -> NodeConfig:
         blocked=frozenset(config.peers.blocked),
         policy=_policy(config),
     )
+
+
+def signer_of(config: Config) -> RemoteKeyring | None:
+    """The way to whoever holds the keys of the contracts; None: this node. `ConfigError` if it was another one."""
+    socket, met = config.signer.socket, config.folder / SIGNER_FILE
+    if socket is not None:
+        return RemoteKeyring.watched(socket, config.network)
+    if met.exists():
+        raise ConfigError(
+            [
+                "signer.socket is not set, and the keys of this node's contracts are in a signer: name its socket; "
+                f"only if none of them is open any more, remove {met}"
+            ]
+        )
+    return None
 
 
 def _policy(config: Config) -> Policy:

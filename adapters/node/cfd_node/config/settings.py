@@ -267,6 +267,18 @@ class WalletSettings:
 
 
 @frozen(kw_only=True)
+class SignerSettings:
+    """Who holds the keys of the contracts."""
+
+    socket: Path | None = option(
+        perhaps(FOLDER),
+        None,
+        "The socket of a `cfd-signer` that holds the keys of the contracts and signs by rules of its own; without it\n"
+        "they come from this node's seed.",
+    )
+
+
+@frozen(kw_only=True)
 class DatabaseSettings:
     """Where the node's books are."""
 
@@ -327,6 +339,7 @@ class Config:
     limits: LimitSettings = section(LimitSettings, "What this node agrees to by itself.")
     feed: FeedSettings = section(FeedSettings, "The market's price.")
     wallet: WalletSettings = section(WalletSettings, "The wallet.")
+    signer: SignerSettings = section(SignerSettings, "The keys of the contracts.")
     database: DatabaseSettings = section(DatabaseSettings, "The books.")
     api: ApiSettings = section(ApiSettings, "Pages and API.")
     crypto: CryptoSettings = section(CryptoSettings, "The slow work.")

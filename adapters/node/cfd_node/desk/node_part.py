@@ -20,12 +20,13 @@ TITLES: Final = {
     "oracle": "Oracle",
     "clock": "Clock",
     "protocols": "Contracts",
+    "signer": "Signer",
     "network": "Own end of the network",
     "offers": "Own offers",
     "price feed": "Price feed",
     "api": "Pages and API",
 }
-VITAL: Final = ("database", "protocols", "chain")
+VITAL: Final = ("database", "protocols", "chain", "signer")
 STATES: Final = {
     Level.LOADING: m.ServiceState.STARTING,
     Level.RUNNING: m.ServiceState.RUNNING,
@@ -129,7 +130,7 @@ class LiveNode:
 
 
 def _taken_together(found: dict[str, Health]) -> m.HealthLevel:
-    if any(not found[name].level.up for name in VITAL):
+    if any(not found[name].level.up for name in VITAL if name in found):
         return m.HealthLevel.DOWN
     good = all(health.level is Level.RUNNING for health in found.values())
     return m.HealthLevel.GOOD if good else m.HealthLevel.IMPAIRED

@@ -10,6 +10,7 @@ from cfd_wallet.errors import WalletStopped
 from cfd_web.desk import NotKnown, Refused, Unavailable
 
 from cfd_core.cfd.aggregate import Cfd
+from cfd_core.crypto.signer import SignerUnavailable
 from cfd_core.errors import CfdError
 from cfd_core.values import CfdId
 from cfd_node.daemon.maker import OracleSilent
@@ -18,7 +19,16 @@ from cfd_node.daemon.taker import NotNow
 from cfd_node.node import Node
 from cfd_node.supervision import ServiceFailed
 
-LATER = (ServiceFailed, StoreError, ElectrumError, WalletStopped, OracleSilent, NotNow, BlockedUnreadable)
+LATER = (
+    ServiceFailed,
+    StoreError,
+    ElectrumError,
+    SignerUnavailable,
+    WalletStopped,
+    OracleSilent,
+    NotNow,
+    BlockedUnreadable,
+)
 """What passes."""
 
 

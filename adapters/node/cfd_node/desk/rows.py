@@ -40,9 +40,11 @@ def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
     engine, now = node.engine, node.clock.now()
     found = summary(cfd, now=now, tip=engine.tip, price=price, deadlines=node.config.policy.deadlines)
     rollover = next_try(cfd, node.config.policy, engine.rollover_tries.get(cfd.id))
-    return plain_row(cfd, found, price).model_copy(
-        update={"actions": _actions(node, cfd, found), "rollover_at": rollover}
-    )
+    changes: dict[str, object] = {"actions": _actions(node, cfd, found), "rollover_at": rollover}
+    unsigned = engine.unsigned.get(cfd.id)
+    if unsigned is not None and not cfd.ended:
+        changes["warning"] = " ".join(filter(None, (f"Not signed: {unsigned.reason}.", found.warning)))
+    return plain_row(cfd, found, price).model_copy(update=changes)
 
 
 def plain_row(cfd: Cfd, found: Summary, price: Decimal | None) -> m.CfdRow:

@@ -1,7 +1,7 @@
 """The whole desk of a running node, and what it tells by itself."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from cfd_pricefeed import Quote
@@ -9,6 +9,7 @@ from cfd_web import models as m
 from cfd_web.desk import Unsubscribe
 
 from cfd_core.engine import NODE_STREAM, Engine, Step
+from cfd_core.engine.turn import Unsigned
 from cfd_core.values import CfdId, PeerId, Secret
 from cfd_node.daemon import Maker, Taker
 from cfd_node.desk import quotes, rows
@@ -49,6 +50,7 @@ class LiveDesk:
         self.making = LiveMaking(maker, lambda: self.trading.mark)
         self._listeners: list[Listener] = []
         self._told = _Told()
+        self._not_signed: Mapping[CfdId, Unsigned] = {}
         self._background: set[asyncio.Task[None]] = set()
         deadlines = maker.node.config.policy.deadlines
         maker.node.keep_row = lambda cfd: kept_row(cfd, deadlines)
@@ -78,7 +80,8 @@ class LiveDesk:
         if not self._listeners:
             return
         engine = self._node.engine
-        for key in dict.fromkeys(CfdId(r.stream) for r in step.events if r.stream != NODE_STREAM):
+        changed = [CfdId(r.stream) for r in step.events if r.stream != NODE_STREAM]
+        for key in dict.fromkeys((*changed, *self._unsigned(engine))):
             self._tell(m.CfdChanged(cfd=rows.row_of(self._node, engine.cfds[key], self.trading.mark)))
         self._progress(engine)
         self._offers(engine)
@@ -86,6 +89,12 @@ class LiveDesk:
             self._tell(m.RequestsChanged(requests=found))
         if self._told.changes("tip", engine.tip) and engine.tip:
             self._tell(m.TipMoved(tip=m.Tip(height=engine.tip, time=self._node.block_time)))
+
+    def _unsigned(self, engine: Engine) -> set[CfdId]:
+        """Of which CFDs it is news what our signer did not sign."""
+        before, self._not_signed = self._not_signed, engine.unsigned
+        keys = before.keys() | engine.unsigned.keys()
+        return {key for key in keys if before.get(key) != engine.unsigned.get(key) and key in engine.cfds}
 
     def _progress(self, engine: Engine) -> None:
         for run in engine.runs.values():
