@@ -19,7 +19,7 @@ from cfd_signer.server import reader
 Kind = TypeVar("Kind", bound=r.Answer)
 
 PATIENCE: Final = 6.0
-"""Seconds for one answer: it takes some hundredths, and the node stands still meanwhile. Its peers would notice eight."""
+"""Seconds for one answer: it takes some hundredths, and the node stands still meanwhile. Its peers notice eight."""
 CETS_PATIENCE: Final = 60.0
 """Seconds for the CETs of a revision, or a part of them: all of them take about one, and nobody stands still."""
 NOBODY: Final = CfdId("0" * 32)
