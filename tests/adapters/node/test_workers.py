@@ -8,11 +8,14 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import frozen
+from cfd_network import Address
 from cfd_node.commands.run import job_runner
 from cfd_node.config import parse_config
+from cfd_node.counts import Count
 from cfd_node.jobs import JobRunner, cores
 from cfd_node.services.workers import Lost, WorkersService
 from cfd_node.supervision import Level
@@ -207,6 +210,31 @@ async def test_workers_end_with_a_node_that_is_killed(tmp_path: Path) -> None:
     node.kill()
     await node.communicate()
     await until(lambda: not any(map(alive, pids)))
+
+
+async def test_a_contract_is_set_up_while_worker_processes_die(world: Any) -> None:
+    jobs = JobRunner(workers=2, processes=True)
+    service = jobs.service
+    assert service is not None
+    maker = await world.start(world.config("maker", listen=Address("127.0.0.1", 0)), jobs)
+    await world.fund(maker, 2_200_000)
+    taker = await world.taker(maker)
+    await until(lambda: maker.health()["workers"].level is Level.RUNNING)
+    before = service.pids
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)
+    begun: list[Count | None] = []
+    maker.counts.on_change.append(lambda key: begun.append(maker.counts.of(key)))
+    setting_up = asyncio.create_task(world.set_up(maker, taker))
+    await until(lambda: bool(begun) or setting_up.done())
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    await setting_up
+    await until(lambda: len(service.pids) == 2 and maker.health()["workers"].level is Level.RUNNING)
+    after = service.pids
+    assert not set(after) & set(before)
+    await world.stop(maker)
+    assert not any(map(alive, [*before, *after]))
 
 
 def test_settings_choose_and_the_default_is_by_the_cores() -> None:
