@@ -246,3 +246,15 @@ def test_settings_choose_and_the_default_is_by_the_cores() -> None:
     assert chosen('[crypto]\nworkers = "threads"') is None
     assert chosen('[crypto]\nworkers = "processes"\ncount = 3') == 3
     assert chosen('[crypto]\nworkers = "threads"\ncount = 3') is None
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced_and_its_work_done_by_threads() -> None:
+    runner = JobRunner(workers=1, processes=True)
+    runner.service = WorkersService(1, hanging=0.2)
+    async with running(runner) as (service, _):
+        await until(lambda: len(service.pids) == 1)
+        (stopped,) = service.pids
+        os.kill(stopped, signal.SIGSTOP)
+        assert await runner.sign(SIGN) == SIGNED
+        await until(lambda: service.pids not in ([], [stopped]))
+        assert not alive(stopped)

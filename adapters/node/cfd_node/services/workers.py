@@ -1,4 +1,4 @@
-"""Worker processes as a service: started when the node has come up, and again when one dies."""
+"""Worker processes as a service: started when the node has come up, and again when one dies or hangs."""
 
 import asyncio
 import os
@@ -26,6 +26,8 @@ AHEAD: Final = 2
 """Pieces that a worker is given at a time: with the next at hand it need not wait for the event loop."""
 DYING: Final = 5.0
 """Seconds that a process whose end of the socket is closed may take to end."""
+HANGING: Final = 60.0
+"""Seconds after which a worker that has not answered is taken for one that never will, and killed."""
 BUFFER: Final = 1 << 20
 
 
@@ -104,6 +106,7 @@ class WorkersService:
         count: int,
         *,
         backoff: Backoff | None = None,
+        hanging: float = HANGING,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -111,6 +114,7 @@ class WorkersService:
         self.wait_first: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
         """Returns once there is nothing more urgent to start."""
         self._backoff, self._jitter, self._sleep = backoff or Backoff(), jitter, sleep
+        self._hanging = hanging
         self._workers: list[_Worker] = []
         self._waiting: deque[_Piece] = deque()
         self._trouble = ""
@@ -132,8 +136,20 @@ class WorkersService:
         piece = _Piece((function, job), asyncio.get_running_loop().create_future())
         self._waiting.append(piece)
         self._hand_out()
-        result: Result = await piece.answer
+        try:
+            async with asyncio.timeout(self._hanging):
+                result: Result = await piece.answer
+        except TimeoutError:
+            self._give_up(piece)
+            raise Lost from None
         return result
+
+    def _give_up(self, piece: _Piece) -> None:
+        """Nobody waits for it any more; a worker that had it is not waited for either."""
+        for worker in self._workers:
+            if piece in worker.given:
+                log.warning("a worker process hangs", pid=worker.process.pid)
+                worker.process.kill()
 
     async def run(self, tell: Tell) -> None:
         tell(Level.LOADING, "threads do their work until the node has come up")
