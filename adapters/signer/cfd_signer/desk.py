@@ -4,16 +4,16 @@ from threading import Lock
 from typing import assert_never
 
 from cfd_core.contract.purpose import Action, Purpose
-from cfd_core.crypto.keys import Keychain
+from cfd_core.crypto.keys import CfdKeys, Keychain
 from cfd_core.crypto.signer import SignerRefused
 from cfd_core.errors import CfdError, DecodeError, RuleViolation
 from cfd_core.values import CfdId
 from cfd_signer import requests as r
 from cfd_signer.memory import Memory
-from cfd_signer.rules import Rules, check_digest, judge
+from cfd_signer.rules import Judged, Rules, check_digest, judge
 
 _ELSEWHERE = (Action.COMMIT, Action.CETS)
-"""Signed by requests of their own: as adaptor signatures, never as plain ones."""
+"""For the counterparty: signed by requests of their own, as adaptor signatures, never as plain ones."""
 
 
 class Desk:
@@ -61,7 +61,7 @@ class Desk:
         if purpose.action in _ELSEWHERE:
             raise SignerRefused(f"the {purpose.action.value} is not signed in the clear")
         keys = self._keychain.cfd_keys(cfd, revision)
-        check_digest(judge(self._rules, keys, revision, purpose), digest)
+        check_digest(self._judge(cfd, keys, revision, purpose), digest)
         with self._lock:
             if purpose.action is Action.PUBLISH:
                 self._memory.publish(cfd, revision)
@@ -75,7 +75,7 @@ class Desk:
         judged = judge(self._rules, keys, revision, purpose)
         draft, theirs = judged.draft, judged.draft.party(judged.role.other)
         with self._lock:
-            self._memory.commit(cfd, revision)
+            self._memory.commit(cfd, revision, draft.fingerprint)
         return keys.encrypt_sign(draft.commit_digest, theirs.points.publish, aux, purpose)
 
     def _sign_cets(self, cfd: CfdId, revision: int, part: range, aux: bytes, purpose: Purpose) -> bytes:
@@ -90,10 +90,16 @@ class Desk:
     def _decrypt(self, cfd: CfdId, revision: int, signature: bytes, purpose: Purpose) -> bytes:
         _must_be(purpose, Action.PUBLISH)
         keys = self._keychain.cfd_keys(cfd, revision)
-        judge(self._rules, keys, revision, purpose)
+        self._judge(cfd, keys, revision, purpose)
         with self._lock:
             self._memory.publish(cfd, revision)
         return keys.decrypt(signature, purpose)
+
+    def _judge(self, cfd: CfdId, keys: CfdKeys, revision: int, purpose: Purpose) -> Judged:
+        """What is ours alone to sign: a contract that the counterparty can carry out, we must be able to, too."""
+        with self._lock:
+            agreed = self._memory.signed(cfd, revision, purpose.draft.fingerprint)
+        return judge(self._rules, keys, revision, purpose, agreed=agreed)
 
 
 def _must_be(purpose: Purpose, action: Action) -> None:

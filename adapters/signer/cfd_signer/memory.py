@@ -23,6 +23,7 @@ class Memory:
         another signer has it open: two with one memory would each forget what the other promised.
         """
         self._committed: set[tuple[CfdId, int]] = set()
+        self._drafts: set[tuple[CfdId, int, str]] = set()
         self._revoked: set[tuple[CfdId, int]] = set()
         self._closes: dict[CfdId, str] = {}
         self._lines: set[bytes] = set()
@@ -38,11 +39,15 @@ class Memory:
         """Let go of the file."""
         self._file.close()
 
-    def commit(self, cfd: CfdId, revision: int) -> None:
-        """The counterparty gets our signature on this commit."""
+    def signed(self, cfd: CfdId, revision: int, draft: bytes) -> bool:
+        """Whether the counterparty has our signature on the commit of the contract with this fingerprint."""
+        return (cfd, revision, draft.hex()) in self._drafts
+
+    def commit(self, cfd: CfdId, revision: int, draft: bytes) -> None:
+        """The counterparty gets our signature on this commit, of the contract with this fingerprint."""
         if (cfd, revision) in self._revoked:
             raise SignerRefused(f"revision {revision} of this CFD is revoked")
-        self._note({"did": "commit", "cfd": cfd, "revision": revision})
+        self._note({"did": "commit", "cfd": cfd, "revision": revision, "draft": draft.hex()})
 
     def publish(self, cfd: CfdId, revision: int) -> None:
         """We are about to publish this commit: whoever revoked it would lose the pool."""
@@ -74,8 +79,9 @@ class Memory:
 
     def _take(self, data: bytes) -> None:
         match json.loads(data):
-            case {"did": "commit", "cfd": str(cfd), "revision": int(revision)}:
+            case {"did": "commit", "cfd": str(cfd), "revision": int(revision), "draft": str(draft)}:
                 self._committed.add((cfd_id(cfd), revision))
+                self._drafts.add((cfd_id(cfd), revision, draft))
             case {"did": "revoke", "cfd": str(cfd), "revision": int(revision)}:
                 self._revoked.add((cfd_id(cfd), revision))
             case {"did": "close", "cfd": str(cfd), "price": str(price)}:

@@ -46,12 +46,17 @@ class Judged:
         return self.purpose.draft
 
 
-def judge(rules: Rules, keys: CfdKeys, revision: int, purpose: Purpose) -> Judged:
-    """What may be signed; `SignerRefused` says which rule forbids it."""
+def judge(rules: Rules, keys: CfdKeys, revision: int, purpose: Purpose, *, agreed: bool = False) -> Judged:
+    """What may be signed; `SignerRefused` says which rule forbids it.
+
+    `agreed`: this very contract was signed before. Then it is carried out, whatever the limits are now.
+    """
     try:
         role = role_of(purpose.draft, keys.public.identity)
         _check_contract(rules, keys, revision, purpose.draft, role)
-        if purpose.action is not Action.PUNISH:  # it pays all to us whatever the events were, and needs none
+        if not agreed:
+            _check_limits(rules, purpose.draft, role)
+        if not agreed and purpose.action is not Action.PUNISH:  # that pays all to us whatever the events were
             _check_events(rules, purpose.draft)
     except SignerRefused:
         raise
@@ -78,6 +83,10 @@ def _check_contract(rules: Rules, keys: CfdKeys, revision: int, draft: Draft, ro
         raise SignerRefused("the contract is of another revision than the keys")
     if (own.points.publish, own.points.revocation) != (keys.public.publish, keys.public.revocation):
         raise SignerRefused("the contract does not have our points")
+
+
+def _check_limits(rules: Rules, draft: Draft, role: Role) -> None:
+    terms, own = draft.terms, draft.party(role)
     if terms.margin(role) > rules.max_loss:
         raise SignerRefused(f"the contract risks {terms.margin(role):,} sats, and {rules.max_loss:,} are allowed")
     if rules.payout_scripts is not None and own.funder.payout_script not in rules.payout_scripts:

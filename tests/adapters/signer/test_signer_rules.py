@@ -28,6 +28,7 @@ from cfd_core.values import CfdId, Network, Sats, Secret
 from tests.adapters.signer.conftest import EVENT, SEED, Duo
 
 AUX = bytes(32)
+FINGERPRINT = bytes(32)
 KEYCHAIN = Keychain.from_seed(SEED, Network.REGTEST)
 RULES = Rules(
     network=Network.REGTEST,
@@ -118,6 +119,33 @@ def test_the_owner_s_limits(ask: Ask, cfd: CfdId, draft: Draft) -> None:
     assert ask(refund(cfd, draft), payout_scripts=frozenset({script}))
     with pytest.raises(RuleViolation, match="keys for regtest"):
         ask(refund(cfd, draft), network=Network.SIGNET)
+
+
+def test_limits_are_for_what_is_not_signed_yet(ask: Ask, cfd: CfdId, draft: Draft) -> None:
+    narrow: dict[str, Any] = {"max_loss": Sats(1), "oracles": (), "payout_scripts": frozenset()}
+    publish = Purpose(action=Action.PUBLISH, draft=draft)
+    close = Purpose(action=Action.CLOSE, draft=draft, price=Decimal(50_000))
+    carried_out = [
+        refund(cfd, draft),
+        r.AskSignature(cfd, 0, draft.commit_digest, publish),
+        r.AskSignature(cfd, 0, build_close(draft, Decimal(50_000)).digest, close),
+        r.AskSignature(cfd, 0, draft.cet_digests[:32], Purpose(action=Action.CET, draft=draft)),
+    ]
+    for request in carried_out:
+        with pytest.raises(SignerRefused, match="risks 1,000,000 sats"):
+            ask(request, **narrow)
+    commit = r.AskCommit(cfd, 0, AUX, Purpose(action=Action.COMMIT, draft=draft))
+    ask(commit)
+    for request in carried_out:
+        assert ask(request, **narrow)
+    for request in (commit, r.AskCets(cfd, 0, 0, 1, AUX, Purpose(action=Action.CETS, draft=draft))):
+        with pytest.raises(SignerRefused, match="risks 1,000,000 sats"):
+            ask(request, **narrow)
+    other = evolve(
+        draft, maker=evolve(draft.maker, points=evolve(draft.maker.points, publish=draft.maker.funder.identity))
+    )
+    with pytest.raises(SignerRefused, match="risks 1,000,000 sats"):
+        ask(refund(cfd, other), **narrow)
 
 
 def test_a_contract_that_is_not_ours(ask: Ask, cfd: CfdId, drafts: Any) -> None:
@@ -211,9 +239,9 @@ def test_revocation_comes_after_the_next_commit_and_ends_the_revision(
 def test_a_memory_survives_a_torn_line_and_not_a_damaged_one(tmp_path: Path, cfd: CfdId) -> None:
     path = tmp_path / "memory.jsonl"
     with closing(Memory(path)) as first:
-        first.commit(cfd, 0)
+        first.commit(cfd, 0, FINGERPRINT)
         kept = path.read_bytes()
-        first.commit(cfd, 1)
+        first.commit(cfd, 1, FINGERPRINT)
     whole = path.read_bytes()
     for cut in range(len(kept), len(whole)):
         path.write_bytes(whole[:cut])
