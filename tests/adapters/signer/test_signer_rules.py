@@ -138,9 +138,9 @@ def test_limits_are_for_what_is_not_signed_yet(ask: Ask, cfd: CfdId, draft: Draf
     ask(commit)
     for request in carried_out:
         assert ask(request, **narrow)
-    for request in (commit, r.AskCets(cfd, 0, 0, 1, AUX, Purpose(action=Action.CETS, draft=draft))):
+    for anew in (commit, r.AskCets(cfd, 0, 0, 1, AUX, Purpose(action=Action.CETS, draft=draft))):
         with pytest.raises(SignerRefused, match="risks 1,000,000 sats"):
-            ask(request, **narrow)
+            ask(anew, **narrow)
     other = evolve(
         draft, maker=evolve(draft.maker, points=evolve(draft.maker.points, publish=draft.maker.funder.identity))
     )
