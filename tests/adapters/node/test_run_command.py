@@ -131,6 +131,7 @@ async def test_a_node_starts_without_its_signer_and_says_so(home: Home) -> None:
         assert signer.title == "Signer"
         assert signer.reason == f"the signer at {socket} does not answer: No such file or directory"
         assert signer.actions == (m.ServiceAction.STOP, m.ServiceAction.RESTART)
+        assert health.needs_person == (f"Signer: {signer.reason}",)
         assert (await client.ask(calls.cfds())).cfds == ()
     code, said = await home.done("health", "--folder", str(folder))
     assert "Signer" in said

@@ -312,3 +312,21 @@ def test_a_revocation_that_nobody_signs_is_given_later() -> None:
     patient.back()
     pair.run()
     assert not pair.taker.engine.unsigned
+
+
+def test_a_backup_is_trusted_while_nobody_signs_and_what_is_due_happens_later() -> None:
+    """As `cfd trust` does it, which has no signer at all."""
+    pair = opened()
+    patient = Patient(pair.taker)
+    pair.maker.die()
+    pair.restore(pair.taker, pair.taker.backup())
+    pair.later(48 * HOUR)
+    patient.switch.away = True
+    taker = pair.taker
+    taker.give(c.TrustBackup(KEY))
+    assert taker.event_names()[-1] == "BackupTrusted"
+    assert isinstance(taker.phase, p.Open)
+    assert taker.engine.unsigned[KEY].reason == AWAY
+    patient.back()
+    pair.run()
+    assert isinstance(taker.phase, p.CommitPending)

@@ -59,7 +59,8 @@ class LiveNode:
     async def health(self) -> m.Health:
         found = self._node.health()
         services = tuple(self.service(name, health) for name, health in found.items())
-        stuck = (f"{TITLES[name]}: {found[name].reason}" for name in OWN if found[name].level is Level.FAILED)
+        ours = (name for name in (*OWN, "signer") if name in found)
+        stuck = (f"{TITLES[name]}: {found[name].reason}" for name in ours if found[name].level is Level.FAILED)
         return m.Health(
             level=_taken_together(found), at=self._node.clock.now(), services=services, needs_person=tuple(stuck)
         )
