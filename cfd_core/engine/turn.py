@@ -156,7 +156,7 @@ class Turn:
 
     def in_order(self, keys: Collection[CfdId]) -> list[CfdId]:
         """These CFDs, always in the same order: a turn with the same input does the same."""
-        return [key for key in self.cfds if key in keys] if keys else []
+        return sorted(key for key in keys if key in self.cfds)
 
     # --- recording -----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import resource
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 import structlog
 from attrs import field, frozen
 from cfd_node.cli import main
-from cfd_regtest import NotAvailable, RealNode
+from cfd_regtest import RealNode
 from click.testing import CliRunner, Result
 from embit.script import Witness
 from embit.transaction import Transaction
@@ -407,15 +406,10 @@ def test_an_unreachable_electrum_server(bitcoind: HTTPServer) -> None:
 
 
 @pytest.mark.realnode
-def test_a_real_node_makes_the_same_contract(report: dict[str, Any], request: pytest.FixtureRequest) -> None:
-    if os.environ.get("CFD_REALNODE") != "1":
-        pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
-    try:
-        node = RealNode.find()
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    with node:
-        done = installed("--json", "--electrum", "{}:{}".format(*node.electrum), "--bitcoind", node.rpc_url)
+def test_a_real_node_makes_the_same_contract(
+    report: dict[str, Any], real_node: RealNode, request: pytest.FixtureRequest
+) -> None:
+    done = installed("--json", "--electrum", "{}:{}".format(*real_node.electrum), "--bitcoind", real_node.rpc_url)
     assert done.returncode == 0, done.stderr
     real = json.loads(done.stdout)
     check(real, Expected())

@@ -1,7 +1,6 @@
 """Every story of `cfd demo`: it ends as told, and the raw transactions alone say that no sat is lost."""
 
 import json
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import structlog
 from attrs import frozen
 from cfd_node.cli import main
-from cfd_regtest import NotAvailable, RealNode
+from cfd_regtest import RealNode
 from click.testing import CliRunner, Result
 from embit.transaction import Transaction
 
@@ -220,15 +219,9 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.realnode
-def test_all_stories_on_a_real_node() -> None:
-    if os.environ.get("CFD_REALNODE") != "1":
-        pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
-    try:
-        node = RealNode.find()
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    with node:
-        found = told("--story", "all", "--electrum", "{}:{}".format(*node.electrum), "--bitcoind", node.rpc_url)
+def test_all_stories_on_a_real_node(real_node: RealNode) -> None:
+    electrum = "{}:{}".format(*real_node.electrum)
+    found = told("--story", "all", "--electrum", electrum, "--bitcoind", real_node.rpc_url)
     reports = {report["story"]: report for report in found["stories"]}
     assert reports.keys() == TOLD.keys()
     for name, report in reports.items():

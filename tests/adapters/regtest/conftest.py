@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from aiorpcx import NewlineFramer, Notification, RPCSession, connect_rs
 from attrs import frozen
-from cfd_regtest import ChainControl, ElectrumServer, EmbeddedChain, EmbeddedControl, NotAvailable, RealNode
+from cfd_regtest import ChainControl, ElectrumServer, EmbeddedChain
 from cfd_regtest.transactions import Tx, TxInput, TxOutput, make_tx
 
 from cfd_core.values import OutPoint, Sats, Txid
@@ -111,30 +110,6 @@ async def old_client(server: ElectrumServer) -> AsyncIterator[NewsSession]:
     """Speaks protocol 1.4."""
     async with _client(server.host, server.port, ["1.4", "1.4"]) as session:
         yield session
-
-
-@pytest.fixture(scope="session")
-def real_node() -> Iterator[RealNode]:
-    """One bitcoind with e-x for the session; tests that use it leave blocks behind."""
-    if os.environ.get("CFD_REALNODE") != "1":
-        pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
-    try:
-        node = RealNode.find()
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    with node:
-        yield node
-
-
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.realnode)])
-async def control(request: pytest.FixtureRequest) -> AsyncIterator[ChainControl]:
-    """Each back end of the seam in turn."""
-    if request.param == "embedded":
-        async with EmbeddedControl() as embedded:
-            yield embedded
-    else:
-        async with request.getfixturevalue("real_node").control() as real:
-            yield real
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """An embedded chain with its Electrum server, and wallets that use it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cfd_regtest import ChainControl, ElectrumServer, EmbeddedChain, EmbeddedControl, NotAvailable, RealNode
+from cfd_regtest import ChainControl, ElectrumServer, EmbeddedChain
 from cfd_wallet import BdkWallet
 from embit.bip32 import HDKey
 from embit.networks import NETWORKS
@@ -69,30 +68,6 @@ def fund(chain: EmbeddedChain) -> Callable[..., Awaitable[None]]:
         await wallet.sync()
 
     return fund
-
-
-@pytest.fixture(scope="session")
-def real_node() -> Iterator[RealNode]:
-    """One bitcoind with e-x for the session; tests that use it leave blocks behind."""
-    if os.environ.get("CFD_REALNODE") != "1":
-        pytest.skip("CFD_REALNODE=1 is not set (nox -s regtest sets it)")
-    try:
-        node = RealNode.find()
-    except NotAvailable as reason:
-        pytest.skip(str(reason))
-    with node:
-        yield node
-
-
-@pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.realnode)])
-async def control(request: pytest.FixtureRequest) -> AsyncIterator[ChainControl]:
-    """Each back end of the regtest seam in turn."""
-    if request.param == "embedded":
-        async with EmbeddedControl() as embedded:
-            yield embedded
-    else:
-        async with request.getfixturevalue("real_node").control() as real:
-            yield real
 
 
 _SEEDS = count()
