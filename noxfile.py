@@ -71,10 +71,7 @@ def postgres(session: nox.Session) -> None:
     python = str(WORKSHOP / "bin" / "python")
     find = [python, "-m", "tests.postgres.server"]
     answer = session.run(*find, silent=True, success_codes=[0, NOT_AVAILABLE], external=True)
-    last = str(answer).strip().splitlines()[-1]
-    if not last.startswith("postgres="):
-        _give_up(session, f"!!! SKIPPED: nothing ran on PostgreSQL. {last} !!!")
-    session.env["POSTGRES_BIN"] = last.removeprefix("postgres=")
+    session.env["POSTGRES_BIN"] = _found(session, "postgres", answer)
     _run(session, "pytest", "-m", "postgres", *(session.posargs or ["tests/adapters"]))
 
 
@@ -127,7 +124,17 @@ def coverage(session: nox.Session) -> None:
     folder = HERE / "build" / "coverage"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _run(session, "coverage", "run", "-m", "pytest", "-q", "-n", "2", *(session.posargs or ["tests/core"]))
+    _run(
+        session,
+        "coverage",
+        "run",
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        *(session.posargs or ["tests/core", "tests/upgrades"]),
+    )
     _run(session, "coverage", "combine", "-q")
     _run(session, "coverage", "json", "-q", "-o", str(folder / "core.json"))
     _run(session, "coverage", "html", "-q", "-d", str(folder / "pages"))
@@ -247,15 +254,20 @@ def regtest(session: nox.Session) -> None:
         _give_up(session, "ElectrumX cannot be installed here")
     real_node = ["python", str(HERE / "tests/realnode/real_node.py")]
     answer = session.run(*real_node, "find", ".tools/bitcoind", silent=True, success_codes=[0, NOT_AVAILABLE])
-    last = str(answer).strip().splitlines()[-1]
-    if not last.startswith("bitcoind="):
-        _give_up(session, last)
-    session.log(last)
-    session.env.update({"BITCOIND": last.removeprefix("bitcoind="), "CFD_REALNODE": "1"})
+    session.env.update({"BITCOIND": _found(session, "bitcoind", answer), "CFD_REALNODE": "1"})
     session.run("pytest", "-m", "realnode", *session.posargs)
     outside = ["--electrum", "{electrum}", "--bitcoind", "{bitcoind}"]
     session.run(*real_node, "run", "cfd", "demo", *outside)
     session.run(*real_node, "run", "python", "-m", "tests.chaos.campaign", "--rounds", "3", *outside)
+
+
+def _found(session: nox.Session, what: str, answer: object) -> str:
+    """The path in `what=PATH`, the last line that a search said; else it said why there is none."""
+    last = str(answer).strip().splitlines()[-1]
+    if not last.startswith(f"{what}="):
+        _give_up(session, f"!!! SKIPPED: {last} !!!")
+    session.log(last)
+    return last.removeprefix(f"{what}=")
 
 
 def _give_up(session: nox.Session, reason: str) -> NoReturn:

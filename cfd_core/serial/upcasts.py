@@ -14,9 +14,7 @@ Upcast = Callable[[Fields], Fields]
 
 def _order_placed(fields: Fields) -> Fields:
     """Keys came from the CFD's id."""
-    if "key_id" in fields:
-        raise DecodeError("version 1 had no key_id")
-    return {**fields, "key_id": fields.get("cfd_id")}
+    return _with(fields, "key_id", fields.get("cfd_id"))
 
 
 def _rollover_prepared(fields: Fields) -> Fields:
@@ -43,7 +41,7 @@ def _oracle_equivocated(fields: Fields) -> Fields:
         raise DecodeError(f"oracle-equivocated: {error}") from error
 
 
-def _with(fields: Fields, name: str, value: int) -> Fields:
+def _with(fields: Fields, name: str, value: Any) -> Fields:
     if name in fields:
         raise DecodeError(f"version 1 had no {name}")
     return {**fields, name: value}

@@ -16,6 +16,8 @@ log = logging.getLogger("cfd_network")
 
 
 class LinkState(Enum):
+    """What a dialled link is doing; in `BACKOFF` it waits before it tries again."""
+
     STOPPED = "stopped"
     CONNECTING = "connecting"
     CONNECTED = "connected"
