@@ -6,6 +6,7 @@ from typing import TypeVar
 from nicegui import ui
 
 from cfd_web.client import Call, new_key
+from cfd_web.pages.drawing import PROMPT
 from cfd_web.pages.place import Place, quietly
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ async def agreed(yes: str, draw: Callable[[], None]) -> bool:
     """Whether the user presses `yes` below what `draw` describes; empty: there is nothing to agree to. The question is
     not among what is drawn anew, so it stays while prices come.
     """
-    with ui.context.client.content, ui.dialog() as dialog, ui.card():
+    with ui.context.client.content, ui.dialog().props(PROMPT) as dialog, ui.card():
         draw()
         with ui.row():
             if yes:

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from cfd_web import models as m
 from cfd_web.client import calls
+from cfd_web.pages.drawing import PROMPT
 from cfd_web.pages.place import Place, ask
 from cfd_web.pages.wording import utc
 
@@ -14,7 +15,7 @@ async def check_backup(here: Place) -> None:
     question = await ask(here, calls.backup_question())
     if question is None:
         return
-    with ui.dialog() as dialog, ui.card():
+    with ui.dialog().props(PROMPT) as dialog, ui.card():
         ui.label("Do you have the backup words?").classes("text-lg")
         if question.confirmed_at is not None:
             ui.label(f"You showed it last on {utc(question.confirmed_at)}.")

@@ -4,6 +4,7 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import calls, new_key
+from cfd_web.pages.drawing import PROMPT
 from cfd_web.pages.place import Place, quietly
 from cfd_web.pages.wording import Wording
 
@@ -15,7 +16,7 @@ async def choose(here: Place, row: m.CfdRow) -> None:
         ui.notify(found if isinstance(found, str) else "there is nothing to choose any more", type="negative")
         return
     page, key = ui.context.client, new_key()
-    with page.content, ui.dialog() as dialog, ui.card():  # not among what is drawn anew
+    with page.content, ui.dialog().props(PROMPT) as dialog, ui.card():  # not among what is drawn anew
         ui.label("Which price counts?").classes("text-lg")
         ui.label("The oracle signed two prices for one event. Find out elsewhere which one is true.")
         ui.label("The counterparty chooses for itself: it may publish the payout of the other price before you.")

@@ -63,6 +63,8 @@ a:focus-visible, button:focus-visible, [tabindex]:focus-visible { outline: 3px s
 """
 
 
+PROMPT: Final = "transition-duration=100"
+"""How dialogs come and go: at once to the eye."""
 FAINT: Final = {"lineStyle": {"color": "#88888855"}}
 
 

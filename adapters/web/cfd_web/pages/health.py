@@ -7,7 +7,7 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import calls
-from cfd_web.pages.drawing import Patch
+from cfd_web.pages.drawing import PROMPT, Patch
 from cfd_web.pages.frame import frame
 from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
 from cfd_web.pages.wording import ago, utc
@@ -92,7 +92,7 @@ async def _show_log(here: Place, service: m.ServiceHealth) -> None:
     if found is None:
         return
     about = [line for line in found.lines if line.service == service.name][-MOST_LINES:]
-    with ui.context.client.content, ui.dialog() as dialog, ui.card().classes("w-full max-w-4xl"):
+    with ui.context.client.content, ui.dialog().props(PROMPT) as dialog, ui.card().classes("w-full max-w-4xl"):
         ui.label(f"Log: {service.title}").classes("text-lg")
         with ui.column().classes("font-mono text-xs gap-0"):
             _lines(about)

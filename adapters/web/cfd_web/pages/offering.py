@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cfd_web import models as m
 from cfd_web.client import calls, new_key
-from cfd_web.pages.drawing import TERMS
+from cfd_web.pages.drawing import PROMPT, TERMS
 from cfd_web.pages.place import Place, quietly
 
 LEVERAGES: Final = (1, 2, 3, 5, 10)
@@ -20,7 +20,7 @@ async def offer_form(here: Place) -> None:
     """Ask for the terms, and publish them."""
     keys: dict[m.NewOffer, str] = {}  # pressed twice, the same offer is published once; a corrected one is another
     doubted: list[m.NewOffer] = []
-    with ui.dialog() as dialog, ui.card():
+    with ui.dialog().props(PROMPT) as dialog, ui.card():
         ui.label("Publish an offer").classes("text-lg")
         ui.label("It can be taken for ten minutes, and takes the place of your other offers.")
         with ui.grid(columns=2):
