@@ -1,23 +1,19 @@
-"""CFDs as models: one row each, and the whole story of one."""
+"""CFDs as models: one row each, and all that is known of one."""
 
-from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
 from cfd_web import models as m
 from cfd_web.models import CfdAction
 
-from cfd_core.bitcoin.transaction import Transaction
-from cfd_core.cfd import events as e
-from cfd_core.cfd import phases as p
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.cfd.summary import Summary, summary
 from cfd_core.engine.punctual import next_try
-from cfd_core.values import Timestamp, words_of
 from cfd_node.desk.contradictions import outcomes_of
 from cfd_node.desk.figures import payoff, percent, rounded
 from cfd_node.desk.progress import progress_of
 from cfd_node.desk.requests import request_of
+from cfd_node.desk.story import moment_of, transactions_of
 from cfd_node.node import Node
 
 ACTIONS: Final = {
@@ -26,13 +22,6 @@ ACTIONS: Final = {
     "force close": CfdAction.FORCE_CLOSE,
     "choose": CfdAction.CHOOSE,
 }
-REASONS: Final = {
-    e.CloseReason.COMMAND: "because you asked for it",
-    e.CloseReason.LIQUIDATION: "because an hour's price liquidates one side",
-    e.CloseReason.EXPIRED: "because it expired and was not settled together",
-    e.CloseReason.UNREVOKED: "because the counterparty left a rollover open",
-}
-LOCK_NEWS: Final = (e.LockSeen, e.LockGone, e.LockConflictSeen)
 
 
 def row_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdRow:
@@ -97,56 +86,10 @@ def detail_of(node: Node, cfd: Cfd, price: Decimal | None) -> m.CfdDetail:
     curve = cfd.terms.curve_of(cfd.held.live.draft.revision if cfd.held else cfd.terms.first_revision)
     return m.CfdDetail(
         row=row_of(node, cfd, price),
-        timeline=tuple(_moment(event) for event in history),
-        transactions=tuple(_transactions(cfd, history, node.engine.tip)),
+        timeline=tuple(map(moment_of, history)),
+        transactions=tuple(transactions_of(cfd, history, node.engine.tip)),
         payoff=payoff(curve, cfd.position),
         progress=progress_of(node, cfd),
         event=cfd.settlement.event_id,
         outcomes=outcomes_of(cfd),
     )
-
-
-def _moment(event: e.Event) -> m.Moment:
-    at: Timestamp | None = getattr(event, "at", None)
-    raw = getattr(event, "transaction", None) or getattr(event, "commit", None) or getattr(event, "lock", None)
-    txid = Transaction.parse(raw).txid if isinstance(raw, bytes) and raw else None
-    return m.Moment(at=at, title=words_of(event), meaning=_meaning(event), txid=txid)
-
-
-def _meaning(event: e.Event) -> str:
-    match event:
-        case e.ForceCloseStarted():
-            return REASONS[event.reason]
-        case e.LockSeen() | e.CommitSeen() | e.ExitSeen() | e.CloseSeen():
-            return f"in block {event.height}" if event.height else "not in a block yet"
-        case _:
-            return str(getattr(event, "reason", ""))
-
-
-def _transactions(cfd: Cfd, history: Sequence[e.Event], tip: int) -> Iterable[m.ContractTx]:
-    held, phase = cfd.held, cfd.phase
-    if held is not None and held.lock and not isinstance(phase, p.CONFLICTS):
-        yield _tx("lock", held.lock, _lock_height(history), tip)
-    if held is not None and held.cancel:
-        yield _tx("cancel", held.cancel, None, tip)
-    if isinstance(phase, p.ClosePending):
-        yield _tx("close", phase.close, None, tip)
-    if isinstance(phase, p.CloseConfirmed):
-        yield _tx("close", phase.close, phase.height, tip)
-    if isinstance(phase, p.COMMITTED):
-        height = None if isinstance(phase, p.CommitPending) else phase.commit_height
-        yield _tx("commit", phase.commit.transaction, height, tip)
-    if isinstance(phase, p.EXITING):
-        exit_height = phase.exit_height if isinstance(phase, p.ExitConfirmed) else None
-        yield _tx(phase.exit.kind.value, phase.exit.transaction, exit_height, tip)
-
-
-def _lock_height(history: Sequence[e.Event]) -> int | None:
-    """Of the block that it was last seen in; most phases do not keep that."""
-    said = [event.height if isinstance(event, e.LockSeen) else 0 for event in history if isinstance(event, LOCK_NEWS)]
-    return said[-1] or None if said else None
-
-
-def _tx(kind: str, raw: bytes, height: int | None, tip: int) -> m.ContractTx:
-    confirmations = max(0, tip + 1 - height) if height else 0
-    return m.ContractTx(kind=kind, txid=Transaction.parse(raw).txid, height=height or None, confirmations=confirmations)
