@@ -34,7 +34,7 @@ MOST_SEARCHED: Final = 1_000
 async def health_page() -> None:
     """A card for each service, and the node's latest words."""
     here = place()
-    cards: dict[str, Patch] = {}
+    cards: dict[str, _Card] = {}
     with frame(here):
         all_cards = ui.grid(columns=3).classes("w-full max-md:!grid-cols-1")
         with ui.expansion("Log", icon="notes").classes("w-full"):
@@ -47,17 +47,13 @@ async def health_page() -> None:
         for service in found.services:
             if service.name not in cards:
                 with all_cards:
-                    cards[service.name] = Patch()
-            _show_card(here, cards[service.name], service, _said(service, found.at))
+                    cards[service.name] = _Card(here, service)
+            cards[service.name].show(service, _said(service, found.at))
         log = await quietly(here, calls.log(limit=MOST_LINES))
         if not isinstance(log, str):
             lines.show(log, lambda: _lines(log.lines))
 
     keep_fresh(here, refresh)
-
-
-def _show_card(here: Place, patch: Patch, service: m.ServiceHealth, said: list[str]) -> None:
-    patch.show((service.state, service.actions, said), lambda: _card(here, service, said))
 
 
 def _said(service: m.ServiceHealth, now: int) -> list[str]:
@@ -70,20 +66,39 @@ def _said(service: m.ServiceHealth, now: int) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
-def _card(here: Place, service: m.ServiceHealth, said: list[str]) -> None:
+class _Card:
+    """One service. How long it has been so moves every few seconds: the buttons stay, so that no press is lost."""
+
+    def __init__(self, here: Place, service: m.ServiceHealth) -> None:
+        self._here = here
+        with ui.card().classes("w-full h-full").props(f'role="region" aria-label="{_plain(service.title)}"'):
+            with ui.row().classes("items-center"):
+                self._icon = Patch("w-auto")
+                ui.label(service.title).classes("text-lg font-medium")
+            self._said, self._buttons = Patch(), Patch()
+
+    def show(self, service: m.ServiceHealth, said: list[str]) -> None:
+        """How it is now."""
+        self._icon.show(service.state, lambda: _icon(service))
+        self._said.show(said, lambda: _sentences(said))
+        self._buttons.show(service.actions, lambda: _buttons(self._here, service))
+
+
+def _icon(service: m.ServiceHealth) -> None:
     icon, colour = ICONS[service.state]
-    with ui.card().classes("w-full h-full").props(f'role="region" aria-label="{_plain(service.title)}"'):
-        with ui.row().classes("items-center"):
-            ui.icon(icon, color=colour).classes("text-2xl").props('aria-hidden="true"')
-            ui.label(service.title).classes("text-lg font-medium")
-        for sentence in said:
-            ui.label(sentence)
-        with ui.row():
-            for action in service.actions:
-                ui.button(VERBS[action], on_click=lambda action=action: _act(here, service.name, action)).props(
-                    "outline"
-                )
-            ui.button("Show log", on_click=lambda: _show_log(here, service)).props("outline")
+    ui.icon(icon, color=colour).classes("text-2xl").props('aria-hidden="true"')
+
+
+def _sentences(said: list[str]) -> None:
+    for sentence in said:
+        ui.label(sentence)
+
+
+def _buttons(here: Place, service: m.ServiceHealth) -> None:
+    with ui.row():
+        for action in service.actions:
+            ui.button(VERBS[action], on_click=lambda action=action: _act(here, service.name, action)).props("outline")
+        ui.button("Show log", on_click=lambda: _show_log(here, service)).props("outline")
 
 
 async def _show_log(here: Place, service: m.ServiceHealth) -> None:
@@ -109,9 +124,10 @@ def _lines(lines: Sequence[m.LogLine]) -> None:
 
 
 async def _act(here: Place, name: str, action: m.ServiceAction) -> None:
-    done = await ask(here, calls.act_on_service(name, action))
-    if done is not None:
-        ui.notify(f"{done.title}: {done.state.value}")
+    with ui.context.client:  # the button may be gone by then
+        done = await ask(here, calls.act_on_service(name, action))
+        if done is not None:
+            ui.notify(f"{done.title}: {done.state.value}")
 
 
 def _plain(text: str) -> str:
