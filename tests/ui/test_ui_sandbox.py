@@ -118,6 +118,6 @@ async def withdraw(visitor: Visitor) -> None:
 async def force_close(visitor: Visitor) -> None:
     await do(visitor, "Force close", "The money is back about")
     await shown(visitor, "^closing: The commit is on the chain; the oracle has not spoken yet")
-    await shown(visitor, "^because you asked for it$")
+    await shown(visitor, "because you asked for it")
     await shown(visitor, "^lock, block ")
     await shown(visitor, "^commit, block ")
