@@ -46,7 +46,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "list": ("trade", "list_cfds", "The CFDs of a running node, newest first."),
     "logs": ("watch", "logs", "What a node logged since it started; with --json, a line of JSON each."),
     "maker": (
-        "run",
+        "start",
         "maker",
         "Run a node that takers reach: offers come in over its API, with `cfd offer`, or from a bot.",
     ),
@@ -71,7 +71,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "settle": ("trade", "settle", "Propose to the counterparty to close a CFD together."),
     "take": ("trade", "take", "Take an offer."),
     "taker": (
-        "run",
+        "start",
         "taker",
         "Run a node that trades with makers: their offers are taken in its pages, with `cfd take`, or over its API.",
     ),

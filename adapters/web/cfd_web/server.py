@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
@@ -16,6 +16,14 @@ log = structlog.get_logger()
 
 GRACE_SECONDS: Final = 5
 """What requests under way get to end, once the server is to stop."""
+
+
+EarlySocket = Callable[[], socket.socket | None]
+"""Gives up a socket that listens already, once; after that, and where there is none, None."""
+
+
+def no_socket() -> None:
+    """There is none."""
 
 
 @frozen
@@ -38,8 +46,20 @@ class NotListening:
 class ApiServer:
     """Serves an API on one address. `start` and `stop` may be called again and again."""
 
-    def __init__(self, api: Api, host: str = "127.0.0.1", port: int = 0, *, or_any_port: bool = True) -> None:
-        """`port` 0 takes a free one; `or_any_port`: so does a port that is taken, and the answer says so."""
+    def __init__(
+        self,
+        api: Api,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        or_any_port: bool = True,
+        early: EarlySocket = no_socket,
+    ) -> None:
+        """`port` 0 takes a free one; `or_any_port`: so does a port that is taken, and the answer says so.
+
+        `early`: a socket on that address, on which something else answered until now.
+        """
+        self._early = early
         self._api, self._host, self._port, self._or_any_port = api, host, port, or_any_port
         self._running: tuple[_InProcess, asyncio.Task[None], AsyncExitStack] | None = None
         self.state: Listening | NotListening = NotListening("not started")
@@ -105,6 +125,9 @@ class ApiServer:
         return Listening(f"http://{f'[{host}]' if ':' in host else host}:{port}", note)
 
     def _bind(self) -> tuple[socket.socket, str]:
+        given = self._early()
+        if given is not None:
+            return given, ""
         try:
             return _listener(self._host, self._port), ""
         except OSError as error:

@@ -1,4 +1,4 @@
-"""`cfd maker` and `cfd taker`: a node that runs until it is told to stop."""
+"""What `cfd maker` and `cfd taker` run: a node, until it is told to stop."""
 
 import asyncio
 import json
@@ -14,13 +14,14 @@ from cfd_signer import RemoteKeyring
 from cfd_wallet import WalletError
 from cfd_wallet.seed import SEED_FILE, SeedFile
 from cfd_web.access import AccessRefused
+from cfd_web.server import EarlySocket, no_socket
 
 from cfd_core.crypto.keys import Keychain
 from cfd_core.engine import Policy
 from cfd_core.errors import RuleViolation
 from cfd_core.values import FeeRate, Sats, Secret
 from cfd_node.clock import Clock, ShiftableClock
-from cfd_node.commands.configured import config_options, json_option, passphrase
+from cfd_node.commands.configured import passphrase
 from cfd_node.commands.ending import stopped_by_signal
 from cfd_node.commands.server import PINS_FILE
 from cfd_node.config import Config, ConfigError, Traffic, Workers, check_mainnet, database_url
@@ -37,29 +38,8 @@ from cfd_node.services.signer import SIGNER_FILE
 from cfd_node.supervision import Level
 
 
-@click.command()
-@config_options
-@click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
-@json_option
-def maker(config: Config, mainnet: bool, as_json: bool, **_: Any) -> None:
-    """Run a node that takers reach: offers come in over its API, with `cfd offer`, or from a bot."""
-    if config.peers.listen is None:
-        raise click.ClickException("peers.listen says where takers reach this node; it is not set")
-    _live(config, mainnet, as_json)
-
-
-@click.command()
-@config_options
-@click.option("--mainnet", is_flag=True, help="Needed, besides the file's sentence, to use real coins.")
-@json_option
-def taker(config: Config, mainnet: bool, as_json: bool, **_: Any) -> None:
-    """Run a node that trades with makers: their offers are taken in its pages, with `cfd take`, or over its API."""
-    if not config.peers.makers:
-        raise click.ClickException("peers.makers names the makers whose offers you see; there are none")
-    _live(config, mainnet, as_json)
-
-
-def _live(config: Config, mainnet: bool, as_json: bool) -> None:
+def live(config: Config, mainnet: bool, as_json: bool, early: EarlySocket = no_socket) -> None:
+    """Until a signal. `early` gives up the socket that a first page listens on. What is wrong is a `ClickException`."""
     book = LogBook()
     level, as_json_lines = logging.getLevelNamesMapping()[config.logs.level.value.upper()], config.logs.as_json
     configure_logs(level, sys.stderr, book, as_json=as_json_lines)
@@ -67,7 +47,7 @@ def _live(config: Config, mainnet: bool, as_json: bool) -> None:
         check_mainnet(config, mainnet)
         make_folder(config.folder)
         phrase, keychain = _open_seed(config)
-        daemon = put_together(config, keychain, ShiftableClock(), book, phrase)
+        daemon = put_together(config, keychain, ShiftableClock(), book, phrase, early)
         asyncio.run(_run(daemon, as_json))
     except (ConfigError, FolderRefused, AccessRefused, WalletError, ElectrumError, RuleViolation) as error:
         raise click.ClickException(str(error)) from error
@@ -87,7 +67,12 @@ def _open_seed(config: Config) -> tuple[Secret, Keychain]:
 
 
 def put_together(
-    config: Config, keychain: Keychain, clock: Clock, book: LogBook, phrase: Secret | None = None
+    config: Config,
+    keychain: Keychain,
+    clock: Clock,
+    book: LogBook,
+    phrase: Secret | None = None,
+    early: EarlySocket = no_socket,
 ) -> Daemon:
     """The daemon that the settings describe; nothing runs yet. Errors as of `assemble`, and `PinsUnreadable`."""
     listen = config.api.listen
@@ -108,6 +93,7 @@ def put_together(
         phrase=phrase,
         jobs=job_runner(config),
         pages=config.api.pages,
+        early=early,
     )
 
 

@@ -9,7 +9,7 @@ from cfd_pricefeed import Feed
 from cfd_web.access import own_token
 from cfd_web.answers import SqlAnswers
 from cfd_web.app import Api, ApiSettings
-from cfd_web.server import ApiServer
+from cfd_web.server import ApiServer, EarlySocket, no_socket
 
 from cfd_core.engine import Policy
 from cfd_core.values import Sats, Secret
@@ -55,11 +55,12 @@ def assemble(
     sandbox: bool = False,
     jobs: JobRunner | None = None,
     pages: bool = True,
+    early: EarlySocket = no_socket,
 ) -> Daemon:
     """Put it together; nothing runs yet. `config.policy` leaves orders to the maker, whatever it says. Without `pages`
     only the API is served.
 
-    `jobs` runs the slow crypto, as for `Node`.
+    `jobs` runs the slow crypto, as for `Node`. `early` gives up a socket that listens on `api` already.
 
     Makes the data folder and the API's token in it: `FolderRefused` or `AccessRefused` if that cannot be.
     """
@@ -75,7 +76,7 @@ def assemble(
     application = Api(desk, answers, ApiSettings(token=token))
     if pages:
         _mount_pages(application, token)
-    server = ApiServer(application, *api)
+    server = ApiServer(application, *api, early=early)
 
     async def ours() -> None:
         await node.supervisor.until(lambda: node.health()["folder"].level.up)
