@@ -58,7 +58,9 @@ def tests(session: nox.Session) -> None:
     here = ["-m", "not realnode and not postgres and not browser", *session.posargs]
     try:
         _run(session, "pytest", "-n", "2", *here)
-    except nox.command.CommandFailed:
+    except nox.command.CommandFailed as failure:
+        if failure.return_code != 1:  # pytest was stopped or could not run, so some tests never ran
+            raise
         # Nodes, chains and servers share a busy machine here. What fails again alone has failed.
         session.warn("!!! Tests failed. They get one more try, alone: look at them even if they pass now. !!!")
         _run(session, "pytest", "--last-failed", "--last-failed-no-failures", "none", *here)

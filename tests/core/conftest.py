@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pbk
 import pytest
-from hypothesis import HealthCheck, settings
 
 from cfd_core.bitcoin.transaction import Transaction, TxOut
 from cfd_core.oracle import Announcement, Dialect, OracleKeys, read_announcement, read_recorded_event
 from cfd_core.testing import World
-
-# a test never fails on a clock: this machine may be busy
-if settings.get_current_profile_name() == "default":
-    settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("steady")
 
 VECTOR = Path(__file__).parents[1] / "vectors" / "olivia_bxbt_2021-10-04T22.json"
 OLIVIA = OracleKeys(bytes.fromhex("ddd4636845a90185991826be5a494cde9f4a6947b1727217afedc6292fa4caf7"), None)
