@@ -48,7 +48,7 @@ def live(config: Config, mainnet: bool, as_json: bool, early: EarlySocket = no_s
         make_folder(config.folder)
         phrase, keychain = _open_seed(config)
         daemon = put_together(config, keychain, ShiftableClock(), book, phrase, early)
-        asyncio.run(_run(daemon, as_json))
+        asyncio.run(_run(daemon, as_json, "Pages and API" if config.api.pages else "API"))
     except (ConfigError, FolderRefused, AccessRefused, WalletError, ElectrumError, RuleViolation) as error:
         raise click.ClickException(str(error)) from error
 
@@ -169,23 +169,23 @@ def _proxy_url(config: Config, traffic: Traffic) -> str | None:
     return None if proxy is None else Socks5(proxy).url
 
 
-async def _run(daemon: Daemon, as_json: bool) -> None:
+async def _run(daemon: Daemon, as_json: bool, served: str) -> None:
     ended = stopped_by_signal()
     async with daemon.node:
         folder_health = daemon.node.health()["folder"]
         if folder_health.level is Level.FAILED:  # another process is this node: two would help nobody
             raise FolderRefused(folder_health.reason)
         await daemon.node.supervisor.until(lambda: daemon.node.health()["api"].level is not Level.LOADING)
-        click.echo(_greeting(daemon, as_json))
+        click.echo(_greeting(daemon, as_json, served))
         frozen = asyncio.create_task(freeze_when_loaded(daemon.node))
         await ended.wait()
         frozen.cancel()
         click.echo("Stopping ...", err=True)
 
 
-def _greeting(daemon: Daemon, as_json: bool) -> str:
+def _greeting(daemon: Daemon, as_json: bool, served: str) -> str:
     url, reason = daemon.service.url, daemon.node.health()["api"].reason
     folder, peer = daemon.node.config.folder, daemon.node.peer_id
     if as_json:
         return json.dumps({"url": url or None, "not_served": reason, "folder": str(folder), "peer_id": peer})
-    return f"Pages and API: {url or f'not served: {reason}'}\nIts token lies in {folder}. This node is {peer}."
+    return f"{served}: {url or f'not served: {reason}'}\nIts token lies in {folder}. This node is {peer}."
