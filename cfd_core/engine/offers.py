@@ -1,5 +1,7 @@
 """Offers on both sides: ours, and those of the makers we listen to."""
 
+from typing import Final
+
 from cfd_core import effects as f
 from cfd_core.cfd import events as e
 from cfd_core.cfd.offer import Offer
@@ -8,6 +10,9 @@ from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.oracle import Announcement, read_price_event
 from cfd_core.payouts import payoff_of
 from cfd_core.values import HOUR, EventId, OfferId, PeerId
+
+OVERTAKEN: Final = "this offer is from before the full hour: wait for the maker's next one"
+"""Said of an offer one of whose liquidation events is due already."""
 
 
 def publish(turn: Turn, offer: Offer) -> None:
@@ -47,8 +52,10 @@ def check_offer(turn: Turn, offer: Offer) -> tuple[Announcement, ...]:
     if not turn.policy.min_term <= term <= turn.policy.max_term:
         raise RuleViolation(f"the event is due in {term / HOUR:.1f} h, outside our limits")
     due = [a.maturity for a in announcements[1:]]
-    if due != sorted(set(due)) or any(not turn.now < at < offer.expiry for at in due):
+    if due != sorted(set(due)) or any(at >= offer.expiry for at in due):
         raise RuleViolation("the liquidation events must lie between now and the expiry, in time order")
+    if due and due[0] <= turn.now:
+        raise RuleViolation(OVERTAKEN)
     return announcements
 
 

@@ -3,8 +3,9 @@
     python pricing_bot.py FOLDER        # the data folder of a running `cfd maker`
 
 The quote lies around the market's middle, `HALF_SPREAD` to each side, and is moved against what the maker holds
-already: who is long much buys for less and sells for less. It is published anew when it has moved enough, and before it
-goes stale; when the market's price cannot be relied on, or the bot stops, all the node's offers are withdrawn.
+already: who is long much buys for less and sells for less. It is published anew when it has moved enough, before it
+goes stale, and at each full hour; when the market's price cannot be relied on, or the bot stops, all the node's offers
+are withdrawn.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ WORTH_MOVING = Decimal("0.0005")
 """A quote that would move by less stays."""
 REFRESH_SECONDS = 300
 """An offer is taken for ten minutes; it is renewed after half of that."""
+HOUR_SECONDS = 3600
+"""At each full hour the oracle speaks, and an offer from before it can no longer be taken."""
 RETRY_SECONDS = 5.0
 
 
@@ -46,6 +49,8 @@ def quote(price: m.MarketPrice, net_quantity: int) -> m.NewOffer | None:
 def worth_publishing(new: m.NewOffer, old: m.Offer | None, now: int) -> bool:
     """Whether the offer that is out should be replaced."""
     if old is None or old.bid is None or new.bid is None or now - old.published_at >= REFRESH_SECONDS:
+        return True
+    if now // HOUR_SECONDS > old.published_at // HOUR_SECONDS:
         return True
     return abs(new.bid - old.bid) >= old.bid * WORTH_MOVING
 

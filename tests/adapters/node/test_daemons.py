@@ -11,12 +11,14 @@ from cfd_node.daemon import Maker, MakerLimits, Quote, Taker
 from cfd_node.daemon.maker import OracleSilent
 from cfd_node.daemon.taker import NotNow
 from cfd_node.node import Node
+from cfd_node.sandbox.bot import outdated
 from cfd_node.services.clock import ClockLimits
 from cfd_node.supervision import Level
 
 from cfd_core.cfd import phases as p
 from cfd_core.cfd.offer import Offer
 from cfd_core.engine import Policy
+from cfd_core.engine.offers import OVERTAKEN
 from cfd_core.errors import RuleViolation
 from cfd_core.values import HOUR, CfdId, FeeRate, OfferId, PeerId, Position, Sats, Timestamp
 
@@ -139,6 +141,29 @@ async def test_a_quote_ends_by_itself(market: Market) -> None:
     market.world.clock.turn_to(Timestamp(market.world.clock.now() + 300))
     await market.sees(taker)
     assert not maker.node.engine.offers
+
+
+async def test_a_quote_from_before_the_full_hour_cannot_be_taken(market: Market) -> None:
+    """The event of the hour just past is one of its liquidation events."""
+    clock = market.world.clock
+    clock.turn_to(Timestamp(clock.now() // HOUR * HOUR + HOUR - 300))
+    maker = await market.maker(sats=0)
+    taker = await market.taker(maker, sats=0)
+    before = await maker.publish(quote(market.world))
+    await market.sees(taker, before)
+    clock.turn_to(Timestamp(before.published_at // HOUR * HOUR + HOUR))
+    assert [seen.obstacle for seen in taker.offers] == [OVERTAKEN]
+    with pytest.raises(RuleViolation, match="from before the full hour: wait for the maker's next one"):
+        taker.take(maker.node.peer_id, before.id, Position.LONG, 1_000, 2)
+    await market.sees(taker, await maker.publish(quote(market.world)))
+
+
+@pytest.mark.parametrize(
+    ("quoted_at", "now", "renewed"),
+    [(3600, 3839, False), (3600, 3840, True), (7199, 7199, False), (7199, 7200, True), (7200, 7201, False)],
+)
+def test_the_sandbox_bot_quotes_anew_at_the_full_hour(quoted_at: int, now: int, renewed: bool) -> None:
+    assert outdated(Timestamp(quoted_at), Timestamp(now)) is renewed
 
 
 async def test_quotes_do_not_outlive_the_process(market: Market) -> None:

@@ -14,7 +14,7 @@ from cfd_web.access import own_token, publish_address
 from cfd_web.answers import MemoryAnswers
 from cfd_web.app import Api, ApiSettings
 from cfd_web.server import ApiServer, Listening
-from cfd_web.testing import FakeDesk
+from cfd_web.testing import FakeDesk, samples
 
 FILE = Path(__file__).parents[3] / "docs" / "examples" / "pricing_bot.py"
 
@@ -44,6 +44,13 @@ def test_a_quote_lies_around_the_market_and_against_what_is_held(bot: ModuleType
     assert (flat.bid, flat.ask) == (Decimal(49_900), Decimal(50_100))
     assert (long.bid, long.ask) == (Decimal(49_401), Decimal(49_599))
     assert bot.quote(price(49_990, stale=True), 0) is None
+
+
+def test_an_offer_is_renewed_at_the_full_hour(bot: ModuleType) -> None:
+    new, out = bot.quote(price(49_990), 0), samples.offer(at=3_600 - 60)
+    same = out.model_copy(update={"bid": new.bid})
+    assert not bot.worth_publishing(new, same, 3_599)
+    assert bot.worth_publishing(new, same, 3_600)
 
 
 async def test_one_offer_is_kept_up_to_date(

@@ -10,6 +10,7 @@ from cfd_core.cfd.commands import ForceClose, ProposeSettlement, RollOver, TakeO
 from cfd_core.cfd.offer import Offer
 from cfd_core.contract.close import closing_price_position
 from cfd_core.engine import NODE_STREAM
+from cfd_core.engine.offers import OVERTAKEN
 from cfd_core.errors import RuleViolation
 from cfd_core.values import CfdId, OfferId, PeerId, Position, Role
 from cfd_node.node import Node
@@ -50,7 +51,14 @@ class Taker:
             return "it is too old"
         if any(event not in engine.voices for event in (offer.event, *offer.liquidations)):
             return "the oracle's announcements are not here yet"
+        if self._overtaken(offer):
+            return OVERTAKEN
         return ""
+
+    def _overtaken(self, offer: Offer) -> bool:
+        engine, now = self.node.engine, self.node.clock.now()
+        first = (engine.announcements.get((engine.voices[event], event)) for event in offer.liquidations[:1])
+        return any(announcement is not None and announcement.maturity <= now for announcement in first)
 
     def take(self, maker: PeerId, offer: OfferId, position: Position, quantity: int, leverage: int) -> CfdId:
         """Order it. `RuleViolation` if it is not there, does not cover this, or is over our limits; `NotNow` while the

@@ -7,7 +7,7 @@ from typing import Final
 from cfd_store import StoreError
 
 from cfd_core.errors import RuleViolation
-from cfd_core.values import FeeRate, Timestamp
+from cfd_core.values import HOUR, FeeRate, Timestamp
 from cfd_node.daemon import Maker, Quote
 from cfd_node.daemon.maker import OracleSilent
 from cfd_node.services.feed import FeedService
@@ -17,9 +17,14 @@ LOOK_SECONDS: Final = 2.0
 MOVED: Final = Decimal("0.001")
 """Quote anew when the price has moved by this fraction."""
 OLD: Final = 240
-"""Seconds after which a quote is renewed, moved or not."""
+"""Seconds after which a quote is renewed."""
 SPREAD: Final = Decimal("0.0005")
 """Of each side, from the middle."""
+
+
+def outdated(quoted_at: Timestamp, now: Timestamp) -> bool:
+    """Whether a quote must be renewed, moved or not: it is old, or holds the oracle's event of an hour that is over."""
+    return now - quoted_at >= OLD or now // HOUR > quoted_at // HOUR
 
 
 class PricingBot:
@@ -50,7 +55,7 @@ class PricingBot:
         middle = self._feed.quote.middle
         if self._quoted is not None:
             price, at = self._quoted
-            if abs(middle - price) <= price * MOVED and now - at < OLD:
+            if abs(middle - price) <= price * MOVED and not outdated(at, now):
                 return
         await self._maker.publish(self._quote(middle))
         self._quoted = (middle, now)
