@@ -113,6 +113,14 @@ def test_taking_an_offer(desk: FakeDesk, run: Run) -> None:
     assert "! 00000000: look here" in good(run("list"))
 
 
+def test_those_that_are_over_are_in_the_long_list(desk: FakeDesk, run: Run) -> None:
+    assert good(run("list")) == "CFDs: none\n"
+    desk.trading.change(desk.trading.begin(samples.order()), state="closed", over=True, realised=0)
+    assert good(run("list")) == "CFDs: none open; --all shows those that are over\n"
+    assert answer(run("list", "--json"))["cfds"] == []
+    assert "closed" in good(run("list", "--all"))
+
+
 def test_asking_again_with_a_key_does_nothing_twice(desk: FakeDesk, run: Run) -> None:
     words = ("take", f"{1:032x}", "long", "--quantity", 100, "--yes", "--json", "--key", "my-own-key")
     assert answer(run(*words)) == answer(run(*words))
@@ -153,6 +161,18 @@ def test_what_can_be_done_about_a_cfd(desk: FakeDesk, run: Run, command: str, st
     assert desk.moved == []
     assert answer(run(command, row.id[:31], "--yes", "--json"))["state"] == state
     assert desk.moved == [moved]
+
+
+def test_what_only_asks_says_what_was_asked_and_where_to_look(desk: FakeDesk, run: Run) -> None:
+    row = desk.trading.make_open(desk.trading.begin(samples.order()).id)
+    look = "Look with `cfd explain 00000000`."
+    asked = good(run("rollover", row.id, "--yes"))
+    assert f"CFD 00000000: the counterparty is asked to roll over. {look}" in asked
+    asked = good(run("settle", row.id, "--yes"))
+    assert f"the counterparty is asked to close at its price, {row.price:,} when you looked. {look}" in asked
+    assert "enforceable by you alone" not in asked
+    row = desk.trading.make_open(row.id)
+    assert "is asked to close at 50,123.5. Look" in good(run("settle", row.id, "--price", "50123.5", "--yes"))
 
 
 def test_settling_at_a_price_of_ones_own(desk: FakeDesk, run: Run) -> None:

@@ -138,6 +138,11 @@ def cfd(console: Console, row: m.CfdRow) -> None:
     console.print(Text(f"CFD {row.id[:8]}: {row.state}. {row.meaning}"))
 
 
+def asked(console: Console, row: m.CfdRow, what: str) -> None:
+    """One CFD whose counterparty was asked for something. Its answer comes later, and the state is that of before."""
+    console.print(Text(f"CFD {row.id[:8]}: the counterparty is asked {what}. Look with `cfd explain {row.id[:8]}`."))
+
+
 def action(console: Console, found: m.ActionPreview) -> None:
     """What doing something about a CFD would mean."""
     rows = [("then", step) for step in found.steps]

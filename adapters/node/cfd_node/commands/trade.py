@@ -75,7 +75,10 @@ def _best(found: Iterable[m.Offer], position: Position, quantity: int, leverage:
 def list_cfds(node: Asking, everything: bool) -> None:
     """The CFDs of a running node, newest first."""
     found = node.ask(calls.cfds(over=None if everything else False))
-    node.show(found, lambda console: tables.cfds(console, found.cfds))
+    if found.cfds or everything or node.as_json or not node.ask(calls.cfds(over=True)).cfds:
+        node.show(found, lambda console: tables.cfds(console, found.cfds))
+    else:
+        click.echo("CFDs: none open; --all shows those that are over")
 
 
 @click.command("rollover")
@@ -85,8 +88,9 @@ def list_cfds(node: Asking, everything: bool) -> None:
 def rollover(node: Asking, cfd_id: str, dry_run: bool) -> None:
     """Propose to the counterparty to move a CFD's expiry ahead. ID may be its first few digits."""
     row = node.cfd(cfd_id)
-    if _agreed(node, row, m.CfdAction.ROLL_OVER, dry_run):
-        _done(node, node.ask(calls.roll_over(row.id)))
+    if _agreed(node, row, m.CfdAction.ROLL_OVER, dry_run) is not None:
+        asked = node.ask(calls.roll_over(row.id))
+        node.show(asked, lambda console: tables.asked(console, asked, "to roll over"))
 
 
 @click.command("settle")
@@ -97,8 +101,11 @@ def rollover(node: Asking, cfd_id: str, dry_run: bool) -> None:
 def settle(node: Asking, cfd_id: str, price: Decimal | None, dry_run: bool) -> None:
     """Propose to the counterparty to close a CFD together. ID may be its first few digits."""
     row = node.cfd(cfd_id)
-    if _agreed(node, row, m.CfdAction.SETTLE, dry_run, price):
-        _done(node, node.ask(calls.settle(row.id, price)))
+    preview = _agreed(node, row, m.CfdAction.SETTLE, dry_run, price)
+    if preview is not None:
+        asked = node.ask(calls.settle(row.id, price))
+        at = f"{price:,}" if price is not None else f"its price, {tables.price(preview.price)} when you looked"
+        node.show(asked, lambda console: tables.asked(console, asked, f"to close at {at}"))
 
 
 @click.command("close")
@@ -108,7 +115,7 @@ def settle(node: Asking, cfd_id: str, price: Decimal | None, dry_run: bool) -> N
 def close(node: Asking, cfd_id: str, dry_run: bool) -> None:
     """Force-close a CFD: take it to the chain alone. This cannot be undone. ID may be its first few digits."""
     row = node.cfd(cfd_id)
-    if _agreed(node, row, m.CfdAction.FORCE_CLOSE, dry_run):
+    if _agreed(node, row, m.CfdAction.FORCE_CLOSE, dry_run) is not None:
         _done(node, node.ask(calls.force_close(row.id)))
 
 
@@ -130,15 +137,18 @@ def choose(node: Asking, cfd_id: str, outcome: int | None) -> None:
     _done(node, node.ask(calls.choose(row.id, outcome)))
 
 
-def _agreed(node: Asking, row: m.CfdRow, action: m.CfdAction, dry_run: bool, price: Decimal | None = None) -> bool:
+def _agreed(
+    node: Asking, row: m.CfdRow, action: m.CfdAction, dry_run: bool, price: Decimal | None = None
+) -> m.ActionPreview | None:
+    """What the user was shown and agreed to; None: nothing is to be done."""
     preview = node.ask(calls.preview(row.id, action))
     if dry_run or not node.as_json:
         node.show(preview, lambda console: tables.action(console, preview))
     if dry_run:
-        return False
+        return None
     node.possible(preview.obstacle)
     node.confirm("Go on?" if price is None else f"Propose {price:,} instead of the quote above?")
-    return True
+    return preview
 
 
 def _done(node: Asking, row: m.CfdRow) -> None:
