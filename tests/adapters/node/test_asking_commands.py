@@ -100,6 +100,9 @@ def test_taking_an_offer(desk: FakeDesk, run: Run) -> None:
     assert asked.exit_code == 1
     assert "999,001 of 1,998,002 sats" in asked.stdout
     assert "Take it?" in asked.stderr
+    assert "you pay 250 sats" in asked.stdout
+    assert "you pay 240 sats" in asked.stdout
+    assert "you get 49 sats" in good(run("take", offer, "short", "--quantity", 100, "--dry-run"))
     assert answer(run("take", offer, "short", "--quantity", 100, "--dry-run", "--json"))["price"] == "49950"
     assert desk.moved == []
     taken = good(run("take", offer, "long", "--quantity", 1_000, "--leverage", 2, typed="y\n"))
@@ -134,9 +137,15 @@ def test_the_best_price_for_what_is_wanted(desk: FakeDesk, run: Run) -> None:
         words = ("take", "best", side, "--quantity", 100, "--dry-run", "--json")
         assert answer(run(*words))["price"] == price
     nobody = run("take", "best", "long", "--quantity", 100, "--leverage", 7)
-    assert complaint(nobody) == "Error: nobody offers 100 contracts long with 7x now"
+    offered = "on offer: 100 to 10,000 in steps of 100 with 1, 2, 5x"
+    assert complaint(nobody) == f"Error: nobody offers 100 contracts long with 7x now; {offered}"
+    much = run("take", "best", "short", "--quantity", 10_000_000, "--leverage", 2)
+    assert complaint(much) == f"Error: nobody offers 10,000,000 contracts short with 2x now; {offered}"
     desk.trading.quotes[first.id] = first.model_copy(update={"obstacle": "old"})
     assert answer(run("take", "best", "short", "--quantity", 100, "--dry-run", "--json"))["price"] == "49940"
+    desk.trading.quotes.clear()
+    none = run("take", "best", "long", "--quantity", 100)
+    assert complaint(none).endswith("with 1x now; nothing can be taken on that side")
 
 
 def test_orders_that_are_refused(desk: FakeDesk, run: Run) -> None:

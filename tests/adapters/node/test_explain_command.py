@@ -105,6 +105,7 @@ async def test_in_words(world: Any) -> None:
         *(key, "open", "enforceable by you alone", "expiry at 2021-10-04 22:00 UTC", "roll over, settle, force close"),
         *("long, 1,000 contracts at 50,000 USD, 2x", "33,333.3 USD", "1,000,000 of 3,000,000 sats", "-1,000,000 sats"),
         "unrealised +333,333 sats (+33.33 %)",
+        "fees so far you owe 0 sats",
     ):
         assert text in words
 

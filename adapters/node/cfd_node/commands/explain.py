@@ -144,7 +144,8 @@ def _print(found: Summary, history: list[CfdEvent]) -> None:
     table.add_row("liquidation price", liquidation)
     table.add_row("margin", f"{found.margin:,} of {found.pool:,} sats")
     table.add_row("worst case", f"{-found.worst_case:,} sats")
-    table.add_row("fees so far", f"{found.fees_owed:+,} sats owed")
+    owed = "are owed" if found.fees_owed < 0 else "owe"
+    table.add_row("fees so far", f"you {owed} {abs(found.fees_owed):,} sats")
     gain = found.realised if found.realised is not None else found.unrealised
     if gain is not None:
         kind = "realised" if over else "unrealised"

@@ -34,6 +34,11 @@ def money(sats: int | None, *, sign: bool = False) -> str:
     return "" if sats is None else f"{sats:+,}" if sign else f"{sats:,}"
 
 
+def flow(paid: int) -> str:
+    """Who pays: sats that the user pays, or gets where it is negative."""
+    return f"you {'get' if paid < 0 else 'pay'} {abs(paid):,} sats"
+
+
 def price(value: Decimal | None) -> str:
     """A price with thousands; a dash for none."""
     return "-" if value is None else f"{value:,}"
@@ -105,8 +110,8 @@ def order(console: Console, found: m.OrderPreview) -> None:
     rows = [
         ("order", f"{wanted.position.value} {wanted.quantity:,} at {price(found.price)}, {wanted.leverage}x"),
         ("margin", f"{money(found.margin)} of {money(found.pool)} sats"),
-        ("opening fee", f"{money(found.opening_fee)} sats"),
-        ("funding per day", f"{money(found.funding_per_day, sign=True)} sats paid"),
+        ("opening fee", flow(found.opening_fee)),
+        ("funding per day", flow(found.funding_per_day)),
         ("transaction fees", f"about {money(found.chain_fee)} sats"),
         ("liquidation price", price(found.liquidation_price)),
         ("expiry", utc(found.expiry)),
@@ -149,7 +154,7 @@ def action(console: Console, found: m.ActionPreview) -> None:
     rows += [("at", price(found.price))] if found.price is not None else []
     rows += [("paid to you", f"{money(found.payout)} sats")] if found.payout is not None else []
     rows += [("gain", f"{money(found.gain, sign=True)} sats")] if found.gain is not None else []
-    rows += [("fee", f"{money(found.fee)} sats"), ("transaction fees", f"about {money(found.chain_fee)} sats")]
+    rows += [("fee", flow(found.fee)), ("transaction fees", f"about {money(found.chain_fee)} sats")]
     rows += [("new expiry", utc(found.new_expiry))] if found.new_expiry is not None else []
     rows += [("money is back", f"about {utc(found.money_back_at)}")] if found.money_back_at is not None else []
     pairs(

@@ -1,6 +1,6 @@
 """`cfd offers`, `take`, `list`, `rollover`, `settle`, `close`, `choose`, `requests`, `accept`, `reject`: trading."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -16,6 +16,8 @@ from cfd_node.commands.options import decimal, option, whole
 
 REASON: Final = "rejected by the user"
 BEST: Final = "best"
+MOST_TOLD: Final = 5
+"""Offers that a complaint names."""
 
 
 @click.command("offers")
@@ -53,7 +55,21 @@ def take(node: Asking, offer: str, side: str, quantity: int, leverage: int, dry_
     node.show(row, lambda console: tables.cfd(console, row))
 
 
-def _best(found: Iterable[m.Offer], position: Position, quantity: int, leverage: int) -> m.Offer:
+def _on_offer(found: Iterable[m.Offer], position: Position) -> str:
+    """What an order for this side can choose from, in one line."""
+    lines = (
+        f"{offer.min_quantity:,} to {offer.max_quantity:,}"
+        f"{f' in steps of {offer.lot:,}' if offer.lot > 1 else ''}"
+        f" with {', '.join(map(str, offer.leverages))}x"
+        for offer in found
+        if (offer.ask if position is Position.LONG else offer.bid) is not None and not offer.obstacle
+    )
+    told = list(dict.fromkeys(lines))
+    more = f", and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return f"on offer: {'; '.join(told[:MOST_TOLD])}{more}" if told else "nothing can be taken on that side"
+
+
+def _best(found: Sequence[m.Offer], position: Position, quantity: int, leverage: int) -> m.Offer:
     fitting = [
         (price, offer)
         for offer in found
@@ -64,7 +80,8 @@ def _best(found: Iterable[m.Offer], position: Position, quantity: int, leverage:
         and not offer.obstacle
     ]
     if not fitting:
-        raise click.ClickException(f"nobody offers {quantity:,} contracts {position.value} with {leverage}x now")
+        wanted = f"nobody offers {quantity:,} contracts {position.value} with {leverage}x now"
+        raise click.ClickException(f"{wanted}; {_on_offer(found, position)}")
     best = min if position is Position.LONG else max
     return best(fitting, key=lambda priced: priced[0])[1]
 

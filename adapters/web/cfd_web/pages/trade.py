@@ -179,14 +179,18 @@ class Ticket:
             ui.navigate.to(f"/positions/{taken.id}")
 
 
+def _flow(say: Wording, paid: int) -> str:
+    return f"you {'get' if paid < 0 else 'pay'} {say.money(abs(paid))}"
+
+
 def _figures(say: Wording, found: m.OrderPreview | None) -> list[tuple[str, str]]:
     if found is None:
         return []
     return [
         ("Price", say.usd(found.price)),
         ("Your margin", say.money(found.margin)),
-        ("Opening fee", say.money(found.opening_fee)),
-        ("Funding a day", say.money(found.funding_per_day, sign=True)),
+        ("Opening fee", _flow(say, found.opening_fee)),
+        ("Funding a day", _flow(say, found.funding_per_day)),
         ("Transaction fees, about", say.money(found.chain_fee)),
         ("Liquidation price", say.usd(found.liquidation_price)),
         ("Expiry", utc(found.expiry)),
