@@ -15,7 +15,7 @@ from cfd_core.engine.settings import Policy
 from cfd_core.engine.tries import Tries
 from cfd_core.engine.turn import Run, Turn
 from cfd_core.errors import CfdError, PeerViolation, RuleViolation
-from cfd_core.oracle import hourly_event_id, read_price_event
+from cfd_core.oracle import hourly_event_id, read_price_event, utc_text
 from cfd_core.payouts import rollover_hours
 from cfd_core.protocols.rollover import machine
 from cfd_core.protocols.rollover import messages as m
@@ -63,7 +63,9 @@ def _own_terms(turn: Turn, cfd: Cfd, held: Held) -> m.Terms:
         )
     expiry = Timestamp(turn.now // HOUR * HOUR + CONTRACT_TERM)
     if expiry <= cfd.expiry:
-        raise RuleViolation("the CFD expires as late as a rollover could move it to")
+        later = utc_text(Timestamp((cfd.expiry - CONTRACT_TERM) // HOUR * HOUR + HOUR))[:16].replace("T", " ")
+        latest = "the CFD expires as late as a rollover could move it to"
+        raise RuleViolation(f"{latest}: one is possible from {later} UTC on")
     return m.Terms(
         settlement=_event_at(cfd, expiry),
         liquidations=_liquidations(cfd, turn.now, expiry),

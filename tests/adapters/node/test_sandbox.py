@@ -11,6 +11,7 @@ import pytest
 import structlog
 from cfd_node.cli import main
 from cfd_node.clock import ShiftableClock
+from cfd_node.commands.explain import explain
 from cfd_node.daemon.assembly import Daemon
 from cfd_node.logs import LogBook, configure_logs
 from cfd_node.sandbox import Sandbox, SandboxPlan
@@ -93,6 +94,9 @@ async def test_from_an_offer_to_money_back(sandbox: Sandbox) -> None:
         assert opened.row.margin == preview.margin
         assert opened.row.liquidation_price == preview.liquidation_price
         assert [tx.kind for tx in opened.transactions] == ["lock"]
+        folder = str(sandbox.taker.node.config.folder)
+        told = await asyncio.to_thread(CliRunner().invoke, explain, [row.id, "--folder", folder])
+        assert "rolls over by itself" in told.stdout
         assert_counted([change.progress for change in heard if isinstance(change, m.ProgressMade)])
         assert opened.timeline[0].title == "order placed"
         assert len((await taker.ask(calls.cfds())).cfds) == 1

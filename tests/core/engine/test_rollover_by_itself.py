@@ -16,6 +16,7 @@ from cfd_core.cfd.summary import summary
 from cfd_core.engine import Policy
 from cfd_core.engine.punctual import next_try
 from cfd_core.engine.tries import Tries, spread
+from cfd_core.errors import RuleViolation
 from cfd_core.protocols.rollover import messages as m
 from cfd_core.values import HOUR, CfdId, OfferId, Sats, Timestamp
 
@@ -67,6 +68,19 @@ def test_nobody_rolls_over_by_itself_who_did_not_ask_for_it(make_pair: Any) -> N
     until(pair, 20 * HOUR)
     assert pair.taker.held.live.number == 0
     assert not proposals(pair.taker)
+
+
+def test_a_rollover_before_its_first_hour_says_from_when_it_is_possible(make_pair: Any) -> None:
+    pair = opened(make_pair, Policy())
+    command = c.RollOver(pair.taker.cfd.id, bytes(32))
+    for soon in (0, HOUR - 1):
+        with pytest.raises(RuleViolation, match="one is possible from 2021-10-03 23:00 UTC on"):
+            pair.taker.give(command, Timestamp(NOW + soon))
+    for node in pair.nodes:
+        node.now = Timestamp(NOW + HOUR)
+    pair.taker.give(command)
+    pair.run()
+    assert pair.taker.held.live.number == 1
 
 
 def test_a_thousand_cfds_are_spread_over_a_quarter_of_an_hour(make_pair: Any) -> None:

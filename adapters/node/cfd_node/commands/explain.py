@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 from cfd_store import SqlStore, StoreError, sqlite_url
+from cfd_web.access import AccessRefused, find_access
+from cfd_web.client import Client, ClientError, calls
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +35,8 @@ from cfd_node.node import IDENTITY_FILE
 def explain(cfd_id: str, folder: Path, price: Decimal | None, as_json: bool) -> None:
     """Say what a CFD is doing, what that means, what can be done, and how it got there.
 
-    Reads the node's store; the node may be running. ID may be its first few digits.
+    Reads the node's store; the node may be running, and then says when it rolls over by itself. ID may be its first
+    few digits.
     """
     try:
         history = _history(folder, cfd_id)
@@ -41,10 +44,22 @@ def explain(cfd_id: str, folder: Path, price: Decimal | None, as_json: bool) -> 
         raise click.ClickException(str(error)) from error
     cfd = _folded(history)
     found = summary(cfd, now=_now(), tip=_tip(history), price=price, deadlines=Deadlines())
+    rollover = None if cfd.ended else _rollover_at(folder, cfd)
     if as_json:
-        click.echo(json.dumps({**_plain(found), "history": [words_of(event) for event in history]}))
+        words = [words_of(event) for event in history]
+        click.echo(json.dumps({**_plain(found), "rollover_at": rollover, "history": words}))
     else:
-        _print(found, history)
+        _print(found, history, rollover)
+
+
+def _rollover_at(folder: Path, cfd: Cfd) -> Timestamp | None:
+    """When the running node rolls it over by itself: only the node knows its settings. None: not, or none runs."""
+    try:
+        with Client(find_access(folder)) as client:
+            at = client.ask(calls.cfd(cfd.id)).row.rollover_at
+    except (AccessRefused, ClientError):
+        return None
+    return None if at is None else Timestamp(at)
 
 
 def _now() -> Timestamp:
@@ -127,14 +142,18 @@ def _utc(at: Timestamp) -> str:
     return datetime.fromtimestamp(at // HOUR * HOUR + at % HOUR, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _print(found: Summary, history: list[CfdEvent]) -> None:
+def _print(found: Summary, history: list[CfdEvent], rollover: Timestamp | None) -> None:
     console = Console()
     table = Table("", "", title=f"CFD {found.id}", show_header=False)
     table.add_row("state", found.state)
     table.add_row("that means", found.meaning)
     if found.warning:
         table.add_row("warning", f"[red]{found.warning}[/red]")
-    table.add_row("next", _deadline(found) or "nothing by itself")
+    if rollover is not None:
+        table.add_row(
+            "rolls over by itself", f"at {_utc(rollover)}, if the counterparty agrees: the expiry moves ahead"
+        )
+    table.add_row("next" if rollover is None else "otherwise", _deadline(found) or "nothing by itself")
     over = found.realised is not None
     table.add_row("you can", ", ".join(found.actions) or ("do nothing: it is over" if over else "wait"))
     contract = f"{found.position.value}, {found.quantity:,} contracts at {found.price:,} USD, {found.leverage}x"
