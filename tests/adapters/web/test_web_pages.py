@@ -8,6 +8,7 @@ import pytest
 from cfd_web import models as m
 from cfd_web.app import Api
 from cfd_web.pages import mount_pages
+from cfd_web.pages.asking import agreed
 from cfd_web.server import ApiServer, Listening
 from cfd_web.testing import FakeDesk, samples
 from nicegui import ui
@@ -68,6 +69,23 @@ async def test_the_apis_errors_stay_the_apis(owner: httpx.AsyncClient) -> None:
         assert response.status_code == status
         assert "json" in response.headers["content-type"], (method, path)
     assert (await owner.put("/api/v1/cfds")).headers["allow"] == "GET, POST"
+
+
+async def test_a_browser_that_goes_away_has_not_agreed(person: User) -> None:
+    await person.open("/health")
+    page = person.client
+    assert page is not None
+    asked = asyncio.Event()
+
+    async def ask() -> bool:
+        with page:
+            return await agreed("Do it", asked.set)
+
+    answer = asyncio.create_task(ask())
+    await asked.wait()
+    page.delete()
+    async with asyncio.timeout(60):
+        assert await answer is False
 
 
 async def test_everything_is_down_and_the_page_says_so(person: User, desk: FakeDesk) -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from nicegui import ui
 
 from cfd_web.client import Call, new_key
-from cfd_web.pages.drawing import PROMPT
+from cfd_web.pages.drawing import PROMPT, put_away
 from cfd_web.pages.place import Place, quietly
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ async def agreed(yes: str, draw: Callable[[], None]) -> bool:
                 ui.button(yes, on_click=lambda: dialog.submit("yes"))
             ui.button("No" if yes else "Close", on_click=dialog.close).props("outline")
     answer = await dialog
-    dialog.delete()
+    put_away(dialog)
     return bool(answer == "yes")
 
 

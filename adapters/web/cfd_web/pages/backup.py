@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from cfd_web import models as m
 from cfd_web.client import calls
-from cfd_web.pages.drawing import PROMPT
+from cfd_web.pages.drawing import PROMPT, put_away
 from cfd_web.pages.place import Place, ask
 from cfd_web.pages.wording import utc
 
@@ -31,7 +31,7 @@ async def check_backup(here: Place) -> None:
             ui.button("Check", on_click=check)
             ui.button("Close", on_click=dialog.close).props("outline")
     await dialog
-    dialog.delete()
+    put_away(dialog)
 
 
 async def _verdict(here: Place, words: dict[int, str]) -> str:

@@ -4,7 +4,7 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import calls, new_key
-from cfd_web.pages.drawing import PROMPT
+from cfd_web.pages.drawing import PROMPT, put_away
 from cfd_web.pages.place import Place, quietly
 from cfd_web.pages.wording import Wording
 
@@ -25,7 +25,7 @@ async def choose(here: Place, row: m.CfdRow) -> None:
             ui.button(_means(here.say, each), on_click=lambda each=each: dialog.submit(each.outcome)).props("no-caps")
         ui.button("Neither", on_click=dialog.close).props("outline")
     outcome = await dialog
-    dialog.delete()
+    put_away(dialog)
     if outcome is not None:
         done = await quietly(here, calls.choose(row.id, outcome), key=key)
         with page:

@@ -68,6 +68,12 @@ PROMPT: Final = "transition-duration=100"
 FAINT: Final = {"lineStyle": {"color": "#88888855"}}
 
 
+def put_away(dialog: ui.dialog) -> None:
+    """After its answer. A browser that went away has taken its dialogs with it."""
+    if not dialog.is_deleted:
+        dialog.delete()
+
+
 def word(name: str, classes: str = "") -> None:
     """A name, with its explanation where there is one."""
     label = ui.label(name).classes(classes)

@@ -7,7 +7,7 @@ from nicegui import ui
 
 from cfd_web import models as m
 from cfd_web.client import calls
-from cfd_web.pages.drawing import PROMPT, Patch
+from cfd_web.pages.drawing import PROMPT, Patch, put_away
 from cfd_web.pages.frame import frame
 from cfd_web.pages.place import Place, ask, keep_fresh, place, quietly
 from cfd_web.pages.wording import ago, utc
@@ -115,7 +115,7 @@ async def _show_log(here: Place, service: m.ServiceHealth) -> None:
                 ui.label("Nothing was logged about it lately.")
         ui.button("Close", on_click=dialog.close).props("outline")
     await dialog
-    dialog.delete()
+    put_away(dialog)
 
 
 def _lines(lines: Sequence[m.LogLine]) -> None:
