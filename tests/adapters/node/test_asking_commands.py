@@ -304,6 +304,11 @@ def test_logs(desk: FakeDesk, run: Run) -> None:
 
 def test_no_node_runs(run: Run, tmp_path: Path) -> None:
     assert "no node runs in" in complaint(run("health"))
+    assert complaint(run("health")).endswith("or name a running node's folder with --folder")
+    for name in ("maker", "taker"):
+        (tmp_path / name).mkdir()
+        publish_address(tmp_path / name, "http://127.0.0.1:9", "regtest")
+    assert complaint(run("health")).endswith(f"; did you mean {tmp_path / 'taker'}?")
     own_token(tmp_path)
     publish_address(tmp_path, "http://127.0.0.1:9", "regtest")
     assert "the node does not answer" in complaint(run("offers"))

@@ -180,6 +180,13 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
     assert "is not the folder of a node" in complaint(run(tmp_path / "file", "00"))
 
 
+def test_the_folder_above_a_nodes(tmp_path: Path) -> None:
+    for name in ("maker", "taker"):
+        (tmp_path / name).mkdir()
+        no_store(tmp_path / name)
+    assert complaint(run(tmp_path, "00")).endswith(f"is not the folder of a node; did you mean {tmp_path / 'taker'}?")
+
+
 @pytest.mark.parametrize("price", ["0", "-1", "NaN", "cheap"])
 def test_bad_prices(price: str, tmp_path: Path) -> None:
     assert "--price" in complaint(run(tmp_path, "00", "--price", price))

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 import click
 from attrs import frozen
 from cfd_web import models as m
-from cfd_web.access import AccessRefused, find_access
+from cfd_web.access import ADDRESS_FILE, AccessRefused, find_access
 from cfd_web.client import Call, Client, ClientError, NotRunning, calls, new_key
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
 
 from cfd_node.commands.configured import config_options
+from cfd_node.commands.folders import meant
 from cfd_node.config import Config
 
 T = TypeVar("T")
@@ -102,10 +103,12 @@ def _asks(command: Callable[..., Any], *, moves_money: bool) -> Callable[..., An
         key: str | None = None,
         **others: Any,
     ) -> Any:
+        place = folder or config.folder
         try:
-            access = find_access(folder or config.folder)
+            access = find_access(place)
         except AccessRefused as error:
-            raise click.ClickException(f"{error}; start one with `cfd maker` or `cfd taker`") from error
+            advice = "start one with `cfd maker` or `cfd taker`, or name a running node's folder with --folder"
+            raise click.ClickException(f"{error}{meant(place, ADDRESS_FILE) or f'; {advice}'}") from error
         with Client(access) as client:
             node = Asking(client, as_json, yes or not moves_money, key or new_key())
             return command(node=node, **others)

@@ -23,6 +23,7 @@ from cfd_core.cfd.summary import Summary, summary
 from cfd_core.errors import CfdError
 from cfd_core.serial.stored import read_events
 from cfd_core.values import HOUR, Timestamp, words_of
+from cfd_node.commands.folders import meant
 from cfd_node.commands.options import decimal, option
 from cfd_node.node import IDENTITY_FILE
 
@@ -70,7 +71,7 @@ def open_store(folder: Path) -> SqlStore:
     """The node's store; unlike a node, this makes none where there is none."""
     file, identity = folder / "events.sqlite", folder / IDENTITY_FILE
     if not file.is_file() or not identity.is_file():
-        raise click.ClickException(f"{folder} is not the folder of a node")
+        raise click.ClickException(f"{folder} is not the folder of a node{meant(folder, IDENTITY_FILE)}")
     try:
         return SqlStore(sqlite_url(file), identity.read_text())
     except UnicodeDecodeError as error:
