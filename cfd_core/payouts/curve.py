@@ -28,12 +28,16 @@ class Gain(Protocol):
     """
 
     def plus(self, amount: int) -> "Gain":
-        """The same gain, higher by `amount` sats at every price."""
+        """The same gain, higher by `amount` sats at every price, with all that is its own.
+
+        A class that inherits from another gain must write its own: the parent's returns a parent, and what the child
+        adds or overrides is lost without a word.
+        """
 
     def at(self, x: int, scale: int = 1) -> tuple[int, int]:
         """Numerator and denominator, not reduced, of the gain at the price x / scale, from 0 on.
 
-        The denominator is above 0, or 0 with a numerator below 0: minus infinity.
+        Each is an int or a Fraction. The denominator is above 0, or 0 with a numerator below 0: minus infinity.
         """
 
 
@@ -74,7 +78,7 @@ class Payoff(Protocol):
         """The index that its price is, as the last part of an oracle's source: `BXBT` in `/x/BitMEX/BXBT`."""
 
     def margin(self, quantity: int, price: Decimal, leverage: int) -> Sats:
-        """What a party with this leverage locks."""
+        """What a party with this leverage locks, in whole sats: an int."""
 
     def long_gain(self, quantity: int, price: Decimal) -> Gain:
         """The long's gain in sats over the opening price, as a function of the settlement price."""
@@ -89,6 +93,20 @@ class Payoff(Protocol):
 def _check_fees(_instance: object, _attribute: object, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_POOL:
         raise RuleViolation(f"fees must be whole sats of an amount that exists, not {value!r:.80}")
+
+
+def _whole_margin(payoff: Payoff, quantity: int, price: Decimal, leverage: int) -> Sats:
+    """The margin that a product names: the type checker does not see what a program's own product returns."""
+    margin: object = payoff.margin(quantity, price, leverage)
+    if not isinstance(margin, int) or isinstance(margin, bool):
+        raise RuleViolation(f"the margin of {payoff.name} must be whole sats, an int, not {margin!r:.80}")
+    return Sats(margin)
+
+
+def _check_exact(payoff: Payoff, ratio: object) -> None:
+    """Two parties must derive the same sats: a float is refused where it is seen first, at the opening price."""
+    if not isinstance(ratio, tuple) or [isinstance(part, int | Fraction) for part in ratio] != [True, True]:
+        raise RuleViolation(f"the gain of {payoff.name} must be a ratio of ints or Fractions, not {ratio!r:.80}")
 
 
 @frozen
@@ -111,11 +129,11 @@ class PayoutCurve:
 
     @long_margin.default
     def _long_margin(self) -> Sats:
-        return self.payoff.margin(self.quantity, self.price, self.long_leverage)
+        return _whole_margin(self.payoff, self.quantity, self.price, self.long_leverage)
 
     @short_margin.default
     def _short_margin(self) -> Sats:
-        return self.payoff.margin(self.quantity, self.price, self.short_leverage)
+        return _whole_margin(self.payoff, self.quantity, self.price, self.short_leverage)
 
     @_unclamped.default
     def _unclamped_default(self) -> Gain:
@@ -125,6 +143,7 @@ class PayoutCurve:
     def __attrs_post_init__(self) -> None:
         if self.pool > MAX_POOL:
             raise RuleViolation(f"the margins add up to {self.pool:,} sats, more than all bitcoin")
+        _check_exact(self.payoff, self._unclamped.at(*self.price.as_integer_ratio()))
 
     @property
     def pool(self) -> Sats:

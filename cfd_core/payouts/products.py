@@ -96,14 +96,27 @@ def register(payoff: Payoff) -> None:
     Terms carry the name alone, on the wire and in the store: register it before a store with such CFDs is loaded, and
     under a name that will never mean anything else. A counterparty whose payoff differs is found out before any
     signature leaves (the parties compare what they derived). The same payoff again changes nothing; another one under a
-    known name, or a name that is not 1 to 40 printable characters, is a `RuleViolation`.
+    known name, a name that is not 1 to 40 printable characters, or one that lacks something of `Payoff`, is a
+    `RuleViolation`.
     """
+    _check_members(payoff)
     name = payoff.name
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise RuleViolation(f"a product's name has 1 to {MAX_NAME} printable characters, not {name!r:.80}")
     known = PRODUCTS[name] if name in PRODUCTS else _registered.setdefault(name, payoff)
     if known != payoff:
         raise RuleViolation(f"another product is called {name}")
+
+
+def _check_members(payoff: object) -> None:
+    if isinstance(payoff, type):
+        raise RuleViolation(f"register a product, {payoff.__name__}(), and not the class {payoff.__name__}")
+    for word in ("name", "index"):
+        if not isinstance(getattr(payoff, word, None), str):
+            raise RuleViolation(f"the product {payoff!r:.80} has no `{word}` that is a str")
+    for method in ("margin", "long_gain", "liquidation_price"):
+        if not callable(getattr(payoff, method, None)):
+            raise RuleViolation(f"the product {payoff!r:.80} has no method `{method}`")
 
 
 def payoff_of(name: str) -> Payoff:

@@ -97,3 +97,43 @@ def test_a_name_means_one_payoff_for_ever() -> None:
 def test_a_name_is_short_and_printable(name: str) -> None:
     with pytest.raises(RuleViolation, match="printable"):
         register(Stepwise((0, 1), name))
+
+
+@pytest.mark.parametrize("member", ["name", "index", "margin", "long_gain", "liquidation_price"])
+def test_a_product_that_lacks_something_is_refused_when_it_is_registered(member: str) -> None:
+    members = {"name": "lacking", "index": "STEP", **dict.fromkeys(("margin", "long_gain", "liquidation_price"), curve)}
+    product = type("Lacking", (), {word: value for word, value in members.items() if word != member})()
+    with pytest.raises(RuleViolation, match=f"Lacking object.* has no .*`{member}`"):
+        register(product)
+    with pytest.raises(RuleViolation, match="unknown product"):
+        payoff_of("lacking")
+
+
+def test_the_class_in_place_of_the_product_is_refused() -> None:
+    with pytest.raises(RuleViolation, match=r"register a product, Stepwise\(\)"):
+        register(Stepwise)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("margin", [1_000.0, Fraction(1_000), Decimal(1_000), None, True])
+def test_a_margin_that_is_no_int_is_refused_by_the_products_name(
+    margin: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stepwise, "margin", lambda *_: margin)
+    with pytest.raises(RuleViolation, match="the margin of stepwise must be whole sats, an int, not "):
+        curve(-500, 500)
+
+
+@pytest.mark.parametrize("ratio", [(0.5, 1), (1, 2.0), (Decimal(1), 1), 5, 0.5, (1,), None])
+def test_a_gain_that_is_no_ratio_of_whole_numbers_is_refused_by_the_products_name(
+    ratio: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Staircase, "at", lambda *_: ratio)
+    with pytest.raises(RuleViolation, match="the gain of stepwise must be a ratio of ints or Fractions, not "):
+        curve(-500, 500)
+
+
+def test_a_gain_of_fractions_is_as_good_as_one_of_ints(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = build_schedule(curve(-500, 500), 5, Decimal("0.001"))
+    at = Staircase.at
+    monkeypatch.setattr(Staircase, "at", lambda *args: (Fraction(at(*args)[0], 7), Fraction(1, 7)))
+    assert build_schedule(curve(-500, 500), 5, Decimal("0.001")) == whole
