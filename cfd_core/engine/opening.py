@@ -1,6 +1,7 @@
 """Opening a CFD: the taker takes an offer, the maker gets an order."""
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 from attrs import evolve
@@ -108,6 +109,19 @@ def _setup(turn: Turn, run: Run, cfd: Cfd) -> s.Setup:
 def check_payable(terms: ContractTerms) -> None:
     """`RuleViolation` for a contract that pays the same at every price, or that one side has lost at its opening."""
     if len(terms.schedule_of(terms.first_revision)) < 2:
+        if _falls(terms):
+            raise RuleViolation("the payoff falls somewhere as the price rises, which it must never do")
         raise RuleViolation("with this tolerance the contract would pay the same at every price")
     if not 0 < terms.curve.long_payout(Fraction(terms.price)) < terms.pool:
         raise RuleViolation("the fees eat a whole margin: one side would be liquidated at the opening price")
+
+
+def _falls(terms: ContractTerms) -> bool:
+    """Whether the long is seen to get less at a higher price, at some prices up to twice the opening one.
+
+    A schedule of one entry has looked at no other prices than the first and the last.
+    """
+    last = (1 << terms.digits) - 1
+    near = [min(int(terms.price * step / 8), last) for step in range(17)]
+    paid = [terms.curve.long_payout(price) for price in (*near, last)]
+    return any(later < earlier for earlier, later in pairwise(paid))
