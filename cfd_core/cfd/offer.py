@@ -81,7 +81,8 @@ class Offer:
         if quantity % self.lot:
             raise RuleViolation(f"quantity {quantity} is not a multiple of the lot of {self.lot}")
         if leverage not in self.leverages:
-            raise RuleViolation(f"leverage {leverage!s:.20} is not among the offer's {_listed(self.leverages)}")
+            named = str(leverage) if type(leverage) is int else repr(leverage)
+            raise RuleViolation(f"leverage {named:.20} is not among the offer's {_listed(self.leverages)}")
         return self._terms(position, quantity, leverage)
 
     def _terms(self, position: Position, quantity: int, leverage: int) -> ContractTerms:

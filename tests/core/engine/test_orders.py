@@ -160,6 +160,11 @@ def test_the_taker_checks_its_own_order(quick: Any) -> None:
         quick.take()
 
 
+def test_a_leverage_that_is_a_text_is_told_as_one(quick: Any) -> None:
+    with pytest.raises(RuleViolation, match="leverage '2' is not among the offer's 1, 2"):
+        quick.take(leverage="2")
+
+
 def test_offers_whose_contract_would_pay_one_price(make_pair: Any) -> None:
     """Nothing is at stake: a contract of one CET is no contract."""
     pair = make_pair(tolerance=Decimal("0.1"), leverages=(1,))
