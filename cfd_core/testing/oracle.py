@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from cfd_core.errors import DecodeError, RuleViolation
 from cfd_core.oracle import (
     Announcement,
     Dialect,
@@ -10,6 +11,7 @@ from cfd_core.oracle import (
     attest,
     hourly_event_id,
     read_announcement,
+    read_price_event,
     sign_announcement,
 )
 from cfd_core.values import HOUR, EventId, Secret, Timestamp
@@ -38,6 +40,16 @@ def hours(first: int, last: int, digits: int = 20) -> tuple[EventId, ...]:
     return tuple(hourly_event_id(Timestamp(START + hour * HOUR), digits) for hour in range(first, last + 1))
 
 
+def _check_speakable(event: EventId, price: object) -> None:
+    """A word that nobody could ever hear would leave a test waiting for it in silence."""
+    try:
+        digits = read_price_event(event).digits
+    except (DecodeError, TypeError) as error:
+        raise RuleViolation(f"the oracle speaks of price events, as `hours` makes them, not {event!r:.80}") from error
+    if not isinstance(price, int) or isinstance(price, bool) or not 0 <= price < 1 << digits:
+        raise RuleViolation(f"the oracle speaks whole prices of {digits} binary digits, not {price!r:.80}")
+
+
 class SimOracle:
     """What the oracle has said so far: one price an event, or two when it lies."""
 
@@ -52,7 +64,11 @@ class SimOracle:
         return twin
 
     def speak(self, event: EventId, price: int) -> None:
-        """Attest, at whatever time; another price for the same event is a lie that everybody may hold against it."""
+        """Attest, at whatever time; another price for the same event is a lie that everybody may hold against it.
+
+        `RuleViolation` for what it could not sign: no id of a price event, no whole price, or one past its digits.
+        """
+        _check_speakable(event, price)
         before = self.said.get(event, ())
         if price not in before:
             self.said[event] = (*before, price)

@@ -1,14 +1,16 @@
 """The simulator is deterministic, complete, and notices what must never happen."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from cfd_core.bitcoin.transaction import Transaction, TxIn, TxOut
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import phases as p
+from cfd_core.errors import RuleViolation
 from cfd_core.serial import stored
-from cfd_core.testing import Draws, Faults, InvariantBroken, Moment, Pair, SimNode, check
+from cfd_core.testing import Draws, Faults, InvariantBroken, Moment, Pair, SimNode, SimOracle, check, hours
 from cfd_core.values import HOUR, Sats
 
 
@@ -94,3 +96,19 @@ def test_the_store_is_what_is_loaded() -> None:
     pair.maker.records[-1] = stored.to_stored(pair.maker.log[-2])
     with pytest.raises(InvariantBroken, match="says something else"):
         check(pair)
+
+
+@pytest.mark.parametrize("event", ["nonsense", "", None, 7, "/x/BitMEX/BXBT/2021-13-04T22:00:00.price?n=20"])
+def test_the_oracle_does_not_speak_of_what_is_no_price_event(event: Any) -> None:
+    oracle = SimOracle()
+    with pytest.raises(RuleViolation, match="the oracle speaks of price events, as `hours` makes them, not "):
+        oracle.speak(event, 60_000)
+    assert oracle.said == {}
+
+
+@pytest.mark.parametrize("price", [60_000.5, 60_000.0, Decimal(60_000), "60000", True, None, -1, 1 << 20])
+def test_the_oracle_speaks_whole_prices_alone(price: Any) -> None:
+    oracle = SimOracle()
+    with pytest.raises(RuleViolation, match="the oracle speaks whole prices of 20 binary digits, not "):
+        oracle.speak(hours(24, 24)[0], price)
+    assert oracle.said == {}
