@@ -4,7 +4,9 @@
 
 The long gains in proportion to x^2 - p^2, so it gains more from a rise than it loses by a fall of the same size, and
 pays for that by the funding rate. Everything else of a CFD (schedule, CETs, liquidation, rollover, both parties'
-checks) takes the payoff as it comes. What a payoff must say is `Payoff` and `Gain` of `cfd_core.payouts`.
+checks) takes the payoff as it comes: an offer with `product="BTCUSD-squared"` is enough, and docs/start/library.md
+takes one to the chain. This file prints the schedule. What a payoff must say is `Payoff` and `Gain` of
+`cfd_core.payouts`.
 """
 
 from decimal import Decimal
