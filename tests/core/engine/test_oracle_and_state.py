@@ -115,6 +115,19 @@ def test_two_oracles_with_one_name_for_an_event(make_pair: Any) -> None:
 
 
 @roles
+def test_a_word_is_for_those_whom_it_concerns_and_only_for_those_it_is_given_to(open_pair: Any, role: Role) -> None:
+    node, event = node_of(open_pair, role), open_pair.announcement.event_id
+    word = i.AttestationReceived(event, open_pair.attestation, frozenset())
+    assert node.engine.concerned_by(event) == (node.cfd.id,)
+    assert node.engine.concerned_by(EventId(event.replace("T22", "T21"))) == ()
+    node.give(word)
+    assert node.cfd.attestations == ()
+    node.give(evolve(word, among=frozenset([node.cfd.id])))
+    assert [x.outcome for x in node.cfd.attestations] == [48_935]
+    assert node.engine.concerned_by(event) == (node.cfd.id,), "another word on it would be a contradiction"
+
+
+@roles
 def test_an_attestation_late_early_and_twice(open_pair: Any, role: Role) -> None:
     pair, node = open_pair, node_of(open_pair, role)
     word = i.AttestationReceived(pair.announcement.event_id, pair.attestation)
