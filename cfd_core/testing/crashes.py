@@ -101,7 +101,7 @@ class Campaign:
         self.moments: list[list[tuple[PeerId, Moment]]] = []
         """Of each act."""
         pair = story.begin()
-        pair.sign_cets, pair.verify_cets = _sign_cets, _verify_cets
+        pair.sign_cets, pair.verify_cets = sign_once, verify_once
         for act in story.acts:
             self._before.append(pair.copy())
             fate = _Fate(pair)
@@ -185,12 +185,14 @@ def live_out(world: World, price: int | None) -> None:
 
 
 @lru_cache(maxsize=5_000)
-def _sign_cets(job: CetSigning) -> bytes:
+def sign_once(job: CetSigning) -> bytes:
+    """Packed signatures, for a `World` that is told the same contract again and again."""
     return jobs.sign_cets(job)
 
 
 @lru_cache(maxsize=5_000)
-def _verify_cets(job: jobs.VerifyCetsJob) -> int | None:
+def verify_once(job: jobs.VerifyCetsJob) -> int | None:
+    """Index of the first signature that is not valid, or None; likewise."""
     return jobs.verify_cets(job)
 
 

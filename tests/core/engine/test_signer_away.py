@@ -1,7 +1,6 @@
 """A signer that goes away at any moment of a story, or refuses: what the node does meanwhile, and when it is back."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from attrs import evolve, frozen
 from cfd_core import inputs as i
 from cfd_core.cfd import commands as c
 from cfd_core.cfd import phases as p
-from cfd_core.contract import jobs
 from cfd_core.contract.purpose import Action, Purpose
 from cfd_core.crypto.curve import Point
 from cfd_core.crypto.keys import CfdKeys
@@ -18,7 +16,7 @@ from cfd_core.crypto.signer import CetSigning, Keyring, PublicKeys, SignerRefuse
 from cfd_core.protocols.contract_setup import messages as setup
 from cfd_core.protocols.settlement import messages as settlement
 from cfd_core.testing import Pair, SimNode
-from cfd_core.testing.crashes import Story, live_out
+from cfd_core.testing.crashes import Story, live_out, sign_once, verify_once
 from cfd_core.testing.stories import KEY, close, mine, node_of, opened, roll, rolled, settle, speak, stories, take
 from cfd_core.testing.verdict import check, kinds_of
 from cfd_core.values import HOUR, CfdId, Network, Role, Secret
@@ -136,17 +134,6 @@ TOLD = [
     ("refund", Role.MAKER),
     ("punish the taker", Role.MAKER),
 ]
-
-
-@lru_cache(maxsize=100)
-def sign_once(job: CetSigning) -> bytes:
-    """The same contract is told again and again."""
-    return jobs.sign_cets(job)
-
-
-@lru_cache(maxsize=100)
-def verify_once(job: jobs.VerifyCetsJob) -> int | None:
-    return jobs.verify_cets(job)
 
 
 def tell(story: Story, role: Role, goes_at: int | None) -> tuple[Pair, Patient]:

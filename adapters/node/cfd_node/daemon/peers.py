@@ -1,10 +1,11 @@
 """Peers that a maker takes no orders from, kept across restarts."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from cfd_wallet.files import write_whole
 
 from cfd_core.values import PeerId
 
@@ -56,14 +57,8 @@ class BlockedPeers:
         return {PeerId(peer) for peer in found}
 
     def _write(self, peers: set[PeerId]) -> None:
-        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump(sorted(peers), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            write_whole(self._path, json.dumps(sorted(peers), indent=1).encode())
         except OSError as error:
             raise BlockedUnreadable(f"{self._path} cannot be written: {error.strerror}") from error
         self._peers = peers

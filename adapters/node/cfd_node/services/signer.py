@@ -1,12 +1,12 @@
 """The signer as a service: asked often whether it is there, and whether it is the one that this node has lived with."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from cfd_signer import RemoteKeyring, Watch
+from cfd_wallet.files import write_whole
 
 from cfd_core.cfd.aggregate import Cfd
 from cfd_core.crypto.signer import SignerUnavailable
@@ -72,21 +72,13 @@ class SignerService:
                 f"the signer does not have the keys of {strange} open CFDs, which were made without it: take "
                 "signer.socket out of the settings until they have ended"
             )
-        self._remember(holder.fingerprint)
+        write_whole(self._file, f"{holder.fingerprint}\n".encode())
         return ""
 
     def _has(self, cfd: Cfd) -> bool:
         if cfd.held is None:
             return True  # nothing was signed yet
         return self._keyring.has(cfd.key_id, cfd.held.live.draft.party(cfd.role).funder.identity)
-
-    def _remember(self, fingerprint: str) -> None:
-        beside = self._file.with_name(f"{SIGNER_FILE}.new")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(fingerprint + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._file)
 
 
 def _say(tell: Tell, watch: Watch) -> None:
