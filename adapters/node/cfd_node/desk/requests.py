@@ -12,7 +12,7 @@ from cfd_core.values import Role
 def requests_in(engine: Engine) -> tuple[m.Request, ...]:
     """All of them. Asked in each turn, so it looks at the live runs only: CFDs there may be thousands."""
     about = ((run, engine.cfds.get(run.cfd_id)) for run in engine.runs.values() if run.cfd_id is not None)
-    found = (_request(cfd, run) for run, cfd in about if cfd is not None)
+    found = (_request(cfd, run) for run, cfd in about if cfd is not None and not cfd.ended)
     return tuple(each for each in found if each is not None)
 
 
